@@ -76,7 +76,7 @@ def _imports(module: str, modules: dict[str, Path]) -> Iterator[tuple[ast.stmt, 
     """Each import of a module of ours: the statement, the module, and whether it stands inside a function."""
     package = ["xray_lambda", *([] if module == "__init__" else module.split("."))]
     here = package if modules[module].name == "__init__.py" else package[:-1]
-    for node, late in _statements(ast.parse(modules[module].read_text("utf-8")), late=False):
+    for node, late in _statements(ast.parse(modules[module].read_bytes(), modules[module].name), late=False):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         else:

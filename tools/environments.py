@@ -41,14 +41,15 @@ def ensure(folder: Path, python: Interpreter, extra: str) -> None:
 
 
 def _install(folder: Path, extra: str) -> None:
-    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
     _run([*pip, "--constraint", str(ROOT / "tools/constraints.txt"), "--editable", f"{ROOT}[{extra}]"])
 
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise CannotMakeError(f"{' '.join(command)}\n{done.stdout.strip()}")
+        end = "\n".join(done.stdout.strip().splitlines()[-25:])
+        raise CannotMakeError(f"{' '.join(command)}\n{end}")
 
 
 def _version_in(folder: Path) -> str:
