@@ -1,0 +1,222 @@
+"""Settings: one row each; an argument wins over the environment, the environment over the default."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_YES = frozenset(("1", "true", "yes", "on", "y", "t"))
+_NO = frozenset(("0", "false", "no", "off", "n", "f"))
+
+
+class DaemonAddress:
+    """Where the daemon listens: UDP for documents (`host`, `port`), TCP for sampling rules."""
+
+    __slots__ = ("host", "port", "tcp_host", "tcp_port")
+
+    def __init__(self, host: str, port: int, tcp_host: str, tcp_port: int) -> None:
+        self.host = host
+        self.port = port
+        self.tcp_host = tcp_host
+        self.tcp_port = tcp_port
+
+    def __str__(self) -> str:
+        udp, tcp = _join(self.host, self.port), _join(self.tcp_host, self.tcp_port)
+        return udp if udp == tcp else f"tcp:{tcp} udp:{udp}"
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_address(value: object) -> DaemonAddress:
+    """Read `host:port`, `[ipv6]:port`, or both of `tcp:host:port udp:host:port` in either order."""
+    if isinstance(value, DaemonAddress):
+        return value
+    parts = str(value).split()
+    if len(parts) == 1:
+        host, port = _endpoint(parts[0])
+        return DaemonAddress(host, port, host, port)
+    ends = {part.partition(":")[0].lower(): part.partition(":")[2] for part in parts}
+    if len(parts) != 2 or set(ends) != {"tcp", "udp"}:
+        raise ValueError("expected host:port, or tcp:host:port udp:host:port")
+    return DaemonAddress(*_endpoint(ends["udp"]), *_endpoint(ends["tcp"]))
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("expected host:port with a port from 1 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host, int(port)
+
+
+def parse_flag(value: object) -> bool:
+    """Read a bool, or one of 1, true, yes, on, 0, false, no, off in any case."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    raise ValueError("expected true or false")
+
+
+def parse_count(value: object) -> int:
+    """Read a whole number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("expected a whole number")
+    text = str(value).strip()
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("expected a whole number, 0 or more")
+    return int(text)
+
+
+def parse_text(value: object) -> str | None:
+    """Read a text; an empty one counts as none."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("expected a text")  # noqa: TRY004 - one kind of error for every setting
+    return value.strip() or None
+
+
+def parse_context_missing(value: object) -> str:
+    """Read what happens where no segment is open; the peer's three words."""
+    text = str(value).strip().upper()
+    if text not in ("IGNORE_ERROR", "LOG_ERROR", "RUNTIME_ERROR"):
+        raise ValueError("expected IGNORE_ERROR, LOG_ERROR or RUNTIME_ERROR")
+    return text
+
+
+def parse_propagate(value: object) -> tuple[str, ...]:
+    """Read which trace headers go downstream: xray, w3c, or both."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, (list, tuple)):
+        raise ValueError("expected xray, w3c, or both with a comma between")
+    names = tuple(str(word).strip().lower() for word in words)
+    if not names or not set(names) <= {"xray", "w3c"}:
+        raise ValueError("expected xray, w3c, or both with a comma between")
+    return names
+
+
+def parse_ignore(value: object) -> tuple[type[BaseException], ...]:
+    """Read the exception classes that are no faults."""
+    classes = value if isinstance(value, (tuple, list)) else (value,)
+    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+        raise ValueError("expected exception classes")
+    return tuple(classes)
+
+
+class Setting:
+    """One row: its name, the environment variables that set it (the first one set counts) and its default."""
+
+    __slots__ = ("default", "env", "help", "name", "parse")
+
+    def __init__(
+        self, name: str, env: tuple[str, ...], parse: Callable[[object], object], default: object, text: str
+    ) -> None:
+        self.name = name
+        self.env = env
+        self.parse = parse
+        self.default = default
+        self.help = text
+
+
+SETTINGS = (
+    Setting("enabled", ("AWS_XRAY_SDK_ENABLED",), parse_flag, True,
+            "false: record nothing, but pass the trace header on"),
+    Setting("daemon_address", ("AWS_XRAY_DAEMON_ADDRESS",), parse_address, "127.0.0.1:2000",
+            "where the X-Ray daemon listens"),
+    Setting("service", ("AWS_XRAY_TRACING_NAME", "POWERTOOLS_SERVICE_NAME"), parse_text, None,
+            "the service's name: annotation Service in Lambda, segment name elsewhere"),
+    Setting("context_missing", ("AWS_XRAY_CONTEXT_MISSING",), parse_context_missing, "IGNORE_ERROR",
+            "what a subsegment without a segment does outside Lambda"),
+    Setting("propagate", ("XRAY_LAMBDA_PROPAGATE",), parse_propagate, ("xray",),
+            "trace headers to send on: xray, w3c"),
+    Setting("capture_response", ("XRAY_LAMBDA_CAPTURE_RESPONSE",), parse_flag, False,
+            "record what the handler returns as metadata"),
+    Setting("capture_event", ("XRAY_LAMBDA_CAPTURE_EVENT",), parse_flag, False,
+            "record the handler's event as metadata"),
+    Setting("ignore", (), parse_ignore, (),
+            "exception classes that are no faults"),
+    Setting("stack_frames", ("XRAY_LAMBDA_STACK_FRAMES",), parse_count, 50,
+            "frames kept of an exception's stack, innermost first"),
+    Setting("metadata_bytes", ("XRAY_LAMBDA_METADATA_BYTES",), parse_count, 32_000,
+            "room for the metadata of one subsegment"),
+    Setting("stream_bytes", ("XRAY_LAMBDA_STREAM_BYTES",), parse_count, 48_000,
+            "finished children a parent may hold before the oldest are sent"),
+    Setting("strict", ("XRAY_LAMBDA_STRICT",), parse_flag, False,
+            "raise our own faults instead of swallowing them; for tests"),
+)  # fmt: skip
+
+_ROWS = {row.name: row for row in SETTINGS}
+
+
+class Config:
+    """The settings in force; `sources` says where each came from, `problems` what was wrong in the environment."""
+
+    enabled: bool
+    daemon_address: DaemonAddress
+    service: str | None
+    context_missing: str
+    propagate: tuple[str, ...]
+    capture_response: bool
+    capture_event: bool
+    ignore: tuple[type[BaseException], ...]
+    stack_frames: int
+    metadata_bytes: int
+    stream_bytes: int
+    strict: bool
+    sources: dict[str, str]
+    problems: list[str]
+
+    __slots__ = (*_ROWS, "problems", "sources")
+
+
+def load(environ: Mapping[str, str], **arguments: object) -> Config:
+    """Settle every setting; an environment variable that makes no sense is a problem, not an error.
+
+    Raises TypeError for an argument that is no setting, ValueError for one whose value makes no sense.
+    Example: `load(os.environ, stack_frames=20).stack_frames == 20`.
+    """
+    config = Config()
+    config.sources = {}
+    config.problems = []
+    check_names(arguments)
+    for row in SETTINGS:
+        value, config.sources[row.name] = _settle(row, environ, arguments, config.problems)
+        setattr(config, row.name, value)
+    return config
+
+
+def check_names(arguments: Mapping[str, object]) -> None:
+    """Raise TypeError for an argument that is no setting, naming those that are."""
+    for name in arguments:
+        if name not in _ROWS:
+            raise TypeError(f"there is no setting {name!r}; the settings are {', '.join(_ROWS)}")
+
+
+def _settle(
+    row: Setting, environ: Mapping[str, str], arguments: Mapping[str, object], problems: list[str]
+) -> tuple[object, str]:
+    if row.name in arguments:
+        return _argument(row, arguments[row.name]), "argument"
+    for variable in row.env:
+        text = environ.get(variable)
+        if text is not None and text.strip():
+            try:
+                return row.parse(text), variable
+            except ValueError as error:
+                problems.append(f"{variable}={text[:100]!r} is ignored: {error}")
+    return row.parse(row.default), "default"
+
+
+def _argument(row: Setting, value: object) -> object:
+    try:
+        return row.parse(value)
+    except ValueError as error:
+        raise ValueError(f"{row.name}={value!r}: {error}") from None

@@ -1,0 +1,1 @@
+"""Emitters: where finished documents go; each is an object with `send(document)` that never raises and never waits."""

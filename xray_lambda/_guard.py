@@ -1,0 +1,44 @@
+"""The guard: our own faults stop here, are logged once, and never reach the program that is traced."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger("xray_lambda")
+
+# Set by XRAY_LAMBDA_STRICT: our faults are raised instead of swallowed, so that no test can miss one.
+strict = False
+
+_seen: set[tuple[str, int]] = set()
+
+
+def swallow(fault: Exception) -> None:
+    """Log a fault of ours at debug level, once for each place it comes from; raise it in strict mode."""
+    if strict:
+        raise fault
+    place = _place(fault)
+    if place not in _seen:
+        _seen.add(place)
+        log.debug("xray_lambda could not record something and went on (%s:%d)", *place, exc_info=fault)
+
+
+def say_once(level: int, key: str, message: str, *values: object) -> None:
+    """Log `message` at `level` the first time that `key` is seen in this process."""
+    place = (key, 0)
+    if place not in _seen:
+        _seen.add(place)
+        log.log(level, message, *values)
+
+
+def forget() -> None:
+    """Let everything be said once more; for tests and for a new configuration."""
+    _seen.clear()
+
+
+def _place(fault: Exception) -> tuple[str, int]:
+    traceback = fault.__traceback__
+    if traceback is None:
+        return (type(fault).__name__, 0)
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)

@@ -1,0 +1,185 @@
+"""The recorder: owns the settings, the emitter, the clock and the ids, and finds where new work belongs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+
+from xray_lambda import _config, _guard, _header, _ids
+from xray_lambda._annotations import call_site
+from xray_lambda._context import current
+from xray_lambda._emitters.udp import UDPEmitter
+from xray_lambda._entities import UNTRACED, FacadeSegment, Recording, Segment, Untraced
+from xray_lambda._header import TraceHeader
+from xray_lambda._version import VERSION
+
+TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xray_lambda._config import Config
+    from xray_lambda._entities import Emitter, Entity
+
+
+class SegmentNotFoundError(Exception):
+    """No segment is open here; raised only where AWS_XRAY_CONTEXT_MISSING=RUNTIME_ERROR asks for it."""
+
+
+def lambda_header() -> str | None:
+    """Return what Lambda's runtime says of the current invocation's trace."""
+    return os.environ.get("_X_AMZN_TRACE_ID")
+
+
+def in_lambda() -> bool:
+    """Say whether this process is a Lambda function's; the daemon's variables alone do not say so."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ and "LAMBDA_TASK_ROOT" in os.environ
+
+
+class Recorder:
+    """Makes segments and facades, and hands what they need on to them."""
+
+    def __init__(
+        self,
+        config: Config,
+        emitter: Emitter,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        new_id: Callable[[], str] = _ids.new_id,
+        new_trace_id: Callable[[int], str] = _ids.new_trace_id,
+        read_header: Callable[[], str | None] = lambda_header,
+        in_lambda: bool = False,
+    ) -> None:
+        self.config = config
+        self.emitter = emitter
+        self.clock = clock
+        self.new_id = new_id
+        self.new_trace_id = new_trace_id
+        self.read_header = read_header
+        self.in_lambda = in_lambda
+        self.cold = True  # no invocation has been seen yet
+        self._joined: tuple[str | None, Entity] = (None, UNTRACED)
+
+    def enter(self, header: str | None, *, unsettled: bool = False) -> FacadeSegment | Untraced:
+        """Return what an invocation with this trace header works under: its facade, or Untraced."""
+        if not header:
+            return UNTRACED
+        usual = _header.usual_form(header)
+        if usual is not None:
+            root, parent, sampled, extra = usual.groups()
+            if sampled == "1" and self.config.enabled:
+                return FacadeSegment(self, root, parent, extra, unsettled)
+            return Untraced(TraceHeader(root, parent, sampled, extra))
+        parsed = _header.parse(header)
+        if parsed.sampled == "1" and parsed.root and parsed.parent and self.config.enabled:
+            return FacadeSegment(self, parsed.root, parsed.parent, parsed.extra, unsettled)
+        return Untraced(parsed) if parsed.root else UNTRACED
+
+    def join(self) -> Entity:
+        """Return the facade of the current invocation, found without a door; the same one as long as the header is.
+
+        A changed Root, Parent or Sampled is a new invocation.
+        """
+        header = self.read_header() if self.in_lambda else None
+        if header != self._joined[0]:
+            self._joined = (header, self.enter(header, unsettled=True))
+        return self._joined[1]
+
+    def settle(self, entity: Entity | None) -> Entity:
+        """Return the entity that new work belongs to where `entity` is current: none, or one to be looked at twice.
+
+        An entity that was closed out of turn gives its place to the one before it, and one that an earlier
+        invocation left behind to the facade of this one.
+        """
+        while isinstance(entity, Recording) and entity.end_ns is not None and entity.unsettled:
+            entity = entity._before  # noqa: SLF001 - the context's own chain
+        if entity is None:
+            return self.join()
+        if isinstance(entity.segment, FacadeSegment) and entity.segment.unsettled:
+            facade = self.join()
+            return entity if entity.segment is facade else facade
+        return entity
+
+    def missing(self) -> None:
+        """Do what `context_missing` says where no segment is open; nothing in Lambda, whose init phase has none.
+
+        Raises SegmentNotFoundError for RUNTIME_ERROR.
+        """
+        wanted = self.config.context_missing
+        if self.in_lambda or wanted == "IGNORE_ERROR" or not self.config.enabled:
+            return
+        place = call_site()
+        message = "no segment is open at %s: open one with `with segment(...)`, a middleware or @traced_handler"
+        if wanted == "RUNTIME_ERROR":
+            raise SegmentNotFoundError(message % place)
+        _guard.say_once(logging.ERROR, f"missing {place}", "xray_lambda: " + message, place)
+
+    def segment(self, name: str, header: TraceHeader) -> Segment | Untraced:
+        """Return a new segment that continues `header`, or Untraced where upstream decided against it."""
+        header.root = header.root or self.new_trace_id(self.clock() // 1_000_000_000)
+        if header.sampled == "0" or not self.config.enabled:
+            return Untraced(header)
+        return Segment(self, name, header, _about())
+
+
+def _about() -> dict[str, object]:
+    """Return what every segment says of the program: its runtime, and who traced it."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return {
+        "service": {"runtime": sys.implementation.name, "runtime_version": version},
+        "aws": {"xray": {"sdk": "xray_lambda", "sdk_version": VERSION}},
+    }
+
+
+_arguments: dict[str, object] = {}
+_active: Recorder | None = None
+
+
+def active() -> Recorder:
+    """Return the recorder in force; the first call reads the settings."""
+    return _active if _active is not None else use(_default())
+
+
+def use(recorder: Recorder) -> Recorder:
+    """Put `recorder` in force."""
+    global _active  # noqa: PLW0603 - the one global of the house: what `subsegment()` records with
+    _active = recorder
+    _guard.strict = recorder.config.strict
+    return recorder
+
+
+def _default() -> Recorder:
+    config = _load()
+    return Recorder(config, UDPEmitter(config.daemon_address), in_lambda=in_lambda())
+
+
+def _load() -> Config:
+    config = _config.load(os.environ, **_arguments)
+    for problem in config.problems:
+        _guard.say_once(logging.WARNING, problem, "xray_lambda: %s", problem)
+    return config
+
+
+def configure(**settings: object) -> None:
+    """Change settings of the running program; what is not named stays as it is.
+
+    Raises TypeError for an unknown setting and ValueError for a value that makes no sense.
+    Example: `configure(service="shop", ignore=(KeyError,))`.
+    """
+    _config.load({}, **settings)  # raises before anything changes
+    _arguments.update(settings)
+    recorder = active()
+    before = recorder.config
+    recorder.config = _load()
+    if str(recorder.config.daemon_address) != str(before.daemon_address):
+        recorder.emitter = UDPEmitter(recorder.config.daemon_address)
+    _guard.strict = recorder.config.strict
+
+
+def current_entity() -> Entity:
+    """Return the entity that new work here belongs to; UNTRACED where there is none."""
+    entity = current.get()
+    if entity is None or entity.unsettled:
+        return active().settle(entity)
+    return entity

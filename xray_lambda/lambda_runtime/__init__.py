@@ -1,0 +1,1 @@
+"""Lambda: the door through which an invocation's trace comes in."""

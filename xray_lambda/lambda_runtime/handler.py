@@ -1,0 +1,268 @@
+"""`@traced_handler`: each invocation is a subsegment below Lambda's own segment, sent before the result is."""
+
+from __future__ import annotations
+
+import os
+from functools import partial, wraps
+
+from xray_lambda._context import current
+from xray_lambda._entities import UNTRACED, FacadeSegment, flags_of
+from xray_lambda._guard import swallow
+from xray_lambda._recorder import active
+from xray_lambda._traced import is_coroutine_function, name_of
+from xray_lambda._values import Budget, snapshot
+from xray_lambda.lambda_runtime import loop
+
+TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar, overload
+
+    from xray_lambda._config import Config
+    from xray_lambda._entities import Entity, Ignored
+    from xray_lambda._recorder import Recorder
+
+    F = TypeVar("F", bound=Callable[..., object])
+    Redact = Callable[[object], object]
+else:
+
+    def overload(function: object) -> object:
+        """Stand in for typing.overload, which only type checkers need."""
+        return function
+
+
+_get_current = current.get
+_set_current = current.set
+
+
+class Options:
+    """What `@traced_handler(...)` was told; None where the settings decide."""
+
+    __slots__ = ("capture_event", "capture_response", "ignore", "name", "redact", "service")
+
+    def __init__(
+        self,
+        name: str | None,
+        service: str | None,
+        capture_response: bool | None,  # noqa: FBT001 - keywords where it is called
+        capture_event: bool | None,  # noqa: FBT001
+        redact: Redact | None,
+        ignore: Ignored,
+    ) -> None:
+        self.name = name
+        self.service = service
+        self.capture_response = capture_response
+        self.capture_event = capture_event
+        self.redact = redact
+        self.ignore = ignore
+
+
+@overload
+def traced_handler(handler: F, /) -> F: ...
+@overload
+def traced_handler(
+    handler: None = None,
+    /,
+    *,
+    name: str | None = None,
+    service: str | None = None,
+    capture_response: bool | None = None,
+    capture_event: bool | None = None,
+    redact: Redact | None = None,
+    ignore: Ignored = (),
+) -> Callable[[F], F]: ...
+def traced_handler(
+    handler: object = None,
+    /,
+    *,
+    name: str | None = None,
+    service: str | None = None,
+    capture_response: bool | None = None,
+    capture_event: bool | None = None,
+    redact: Redact | None = None,
+    ignore: Ignored = (),
+) -> object:
+    """Trace a Lambda handler: a function, method, callable object or coroutine function of `event, context`.
+
+    What it returns and gets is recorded only with `capture_response` and `capture_event`, after `redact`.
+    Raises TypeError for what cannot be called. Example: `@traced_handler(ignore=(NotFound,))`.
+    """
+    options = Options(name, service, capture_response, capture_event, redact, ignore)
+    if handler is None:
+        return partial(_decorate, options=options)
+    return _decorate(handler, options)
+
+
+def _decorate(handler: object, options: Options) -> object:
+    if not callable(handler):
+        raise TypeError(f"@traced_handler takes a function, not {handler!r:.200}")
+    if is_traced(handler):
+        return handler
+    options.name = options.name or name_of(handler)
+    return _wrap_async(handler, options) if is_coroutine_function(handler) else _wrap(handler, handler, options)
+
+
+def is_traced(handler: object) -> bool:
+    """Say whether `handler` is one that `@traced_handler` made, or a decorator's copy of one."""
+    return getattr(handler, "__dict__", {}).get(_MARK) is True
+
+
+_MARK = "__xray_lambda_handler__"
+
+
+def _wrap(handler: Callable[..., object], call: Callable[..., object], options: Options) -> Callable[..., object]:
+    @wraps(handler)
+    def traced_handler(*args: object, **kwargs: object) -> object:
+        before = _get_current()
+        invocation = _enter(options, before, args, kwargs)
+        try:
+            result = call(*args, **kwargs)
+        except BaseException as error:
+            _leave(invocation, before, options, None, error)
+            raise
+        _leave(invocation, before, options, result, None)
+        return result
+
+    traced_handler.__dict__[_MARK] = True
+    return traced_handler
+
+
+def _wrap_async(handler: Callable[..., object], options: Options) -> Callable[..., object]:
+    """Return a plain function that runs the coroutine; under a running loop it gives a coroutine, for async tests."""
+
+    def run_to_end(*args: object, **kwargs: object) -> object:
+        return loop.run(handler(*args, **kwargs))  # type: ignore[arg-type]
+
+    outside = _wrap(handler, run_to_end, options)
+
+    async def inside(*args: object, **kwargs: object) -> object:
+        before = _get_current()
+        invocation = _enter(options, before, args, kwargs)
+        try:
+            result = await handler(*args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            _leave(invocation, before, options, None, error)
+            raise
+        _leave(invocation, before, options, result, None)
+        return result
+
+    @wraps(outside)
+    def traced_handler(*args: object, **kwargs: object) -> object:
+        return inside(*args, **kwargs) if loop.is_running() else outside(*args, **kwargs)
+
+    return traced_handler
+
+
+def _enter(options: Options, before: Entity | None, args: tuple[object, ...], kwargs: dict[str, object]) -> Entity:
+    """Make what this invocation works under current; never raises."""
+    try:
+        recorder = active()
+        header = recorder.read_header()
+        if before is None and header:
+            parent: Entity = recorder.enter(header)
+        else:
+            parent = _parent(recorder, before, header)
+        cold, recorder.cold = recorder.cold, False
+        invocation = parent.child(options.name, None, options.ignore)  # type: ignore[arg-type]
+        if not invocation.sampled:
+            _set_current(invocation)
+            return invocation
+        invocation.__enter__()
+        if isinstance(parent, FacadeSegment):
+            parent.handler = invocation
+        _note_start(invocation, options, recorder.config, cold and is_on_demand(), args, kwargs)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+        return UNTRACED
+    return invocation
+
+
+def _parent(recorder: Recorder, before: Entity | None, header: str | None) -> Entity:
+    """Return what the invocation belongs to: its facade, or the entity of the same trace that calls the handler."""
+    if not header:
+        return recorder.settle(before)
+    if before is not None and before.end_ns is None and _is_part_of(before.segment, header):
+        return before
+    return recorder.enter(header)
+
+
+def _is_part_of(segment: Entity, header: str) -> bool:
+    return isinstance(segment, FacadeSegment) and segment.trace_id in header and segment.id in header
+
+
+def _leave(
+    invocation: Entity, before: Entity | None, options: Options, result: object, error: BaseException | None
+) -> None:
+    """Close the invocation, which sends it, and drop what it left current; never raises."""
+    try:
+        if invocation.sampled:
+            _set_current(invocation)
+            if error is None:
+                _note_result(invocation, options, result)
+            invocation.__exit__(None, error, None)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+    _set_current(before)
+
+
+def _note_start(
+    invocation: Entity,
+    options: Options,
+    config: Config,
+    cold: bool,  # noqa: FBT001 - one caller
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> None:
+    """Annotate ColdStart, Service and tenant_id, and keep the event where that is wanted."""
+    invocation.annotate(_COLD if cold else _WARM)
+    service = options.service or config.service
+    if service is not None:
+        invocation.annotate(Service=service)
+    tenant = tenant_of(kwargs["context"] if "context" in kwargs else args[-1] if args else None)
+    if tenant is not None:
+        invocation.annotate(tenant_id=tenant)
+    if config.capture_event if options.capture_event is None else options.capture_event:
+        event = kwargs.get("event", args[-2] if len(args) > 1 else None)
+        _capture(invocation, options, "event", event)
+
+
+_COLD: dict[str, object] = {"ColdStart": True}
+_WARM: dict[str, object] = {"ColdStart": False}
+
+
+def is_on_demand() -> bool:
+    """Say whether a user waited for this environment: not so with provisioned concurrency, SnapStart or instances."""
+    return (
+        os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
+        and "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ
+    )
+
+
+def tenant_of(context: object) -> str | None:
+    """Return the tenant of an invocation; contexts of tests may lack the attribute, or have one that is no text."""
+    try:
+        tenant = getattr(context, "tenant_id", None)
+    except Exception:  # noqa: BLE001 - a property of the program's own context
+        return None
+    return tenant if isinstance(tenant, str) and tenant else None
+
+
+def _note_result(invocation: Entity, options: Options, result: object) -> None:
+    if isinstance(result, dict):
+        code = result.get("statusCode")
+        if type(code) is int and code >= 400:
+            invocation.flag(*flags_of(code))
+    wanted = options.capture_response
+    if active().config.capture_response if wanted is None else wanted:
+        _capture(invocation, options, "response", result)
+
+
+def _capture(invocation: Entity, options: Options, key: str, value: object) -> None:
+    """Record a copy as it is now; `redact` gets a copy as well, so that it cannot change what the program holds."""
+    copy: object = snapshot(value, Budget(active().config.metadata_bytes))
+    if options.redact is not None:
+        try:
+            copy = options.redact(copy)
+        except Exception as error:  # noqa: BLE001 - the program's own function; what it would have hidden stays out
+            copy = f"not recorded: redact raised {type(error).__name__}"
+    invocation.metadata({key: copy})
