@@ -1,0 +1,66 @@
+"""The `xray-lambda` command: invoke a handler, see a demo, ask the doctor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from xray_lambda.cli.arguments import parser
+from xray_lambda.cli.console import Problem, console_for, never_fail_to_encode, printable
+from xray_lambda.cli.outcome import NOT_SET_UP
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+INTERRUPTED, BROKEN_PIPE, TERMINATED = (
+    128 + number for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM)
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, `sys.argv` by default, and return the exit code."""
+    never_fail_to_encode(sys.stdout)
+    never_fail_to_encode(sys.stderr)
+    words = parser()
+    arguments = words.parse_args(argv)
+    if arguments.run is None:
+        words.print_help(sys.stderr)
+        return NOT_SET_UP
+    with _unwinding_at_sigterm():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command; what a person can put right ends in one line, not in a traceback."""
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except Problem as problem:
+        console = console_for(sys.stderr, os.environ)
+        print(f"{console.paint('xray-lambda:', 'red', 'bold')} {printable(problem)}", file=sys.stderr)
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter would complain at its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+@contextlib.contextmanager
+def _unwinding_at_sigterm() -> Iterator[None]:
+    """Unwind at SIGTERM as at Ctrl-C, so that the function's process never outlives the command."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
