@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from xray_lambda import _config, _recorder
+from xray_lambda import _config, _guard, _recorder
 from xray_lambda._context import current
 from xray_lambda._emitters.memory import MemoryEmitter
 
@@ -184,6 +184,7 @@ def capture(
     those of `configure`. `header=None` stands for a program outside Lambda.
     """
     emitter = MemoryEmitter()
+    settings.setdefault("strict", _guard.strict)
     config = _config.load({}, **settings)
     given = {"clock": clock, "new_id": new_id}
     recorder = _recorder.Recorder(

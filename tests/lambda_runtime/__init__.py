@@ -1,0 +1,1 @@
+"""Tests of Lambda's door."""
