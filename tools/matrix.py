@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 def run_tests(python: Interpreter, main: Interpreter, options: list[str]) -> Outcome:
     """Run pytest in this interpreter's environment, showing its words as they come."""
     whole = python == main
-    print(f"\n== Python {python.full}: {'the whole suite' if whole else 'the core tests'}")
+    print(f"\n== Python {python.version}: {'the whole suite' if whole else 'the core tests'}")
     command = [
         str(folder_for(python, main) / "bin/python"),
         "-m",
