@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from xray_lambda._recorder import SegmentNotFoundError, configure
     from xray_lambda._traced import traced
-    from xray_lambda._version import VERSION as __version__
+    from xray_lambda._version import VERSION as __version__  # noqa: N811 - a constant under Python's name for it
     from xray_lambda.lambda_runtime.handler import traced_handler
     from xray_lambda.libraries import patch, patch_all, unpatch
 

@@ -59,7 +59,7 @@ def _incoming(header: str | Mapping[str, str] | None) -> TraceHeader:
         return TraceHeader()
     if isinstance(header, str):
         return _header.parse(header)
-    found = {name.lower(): value for name, value in header.items() if isinstance(value, str)}
+    found = {name.lower(): value for name, value in header.items()}
     if _header.NAME.lower() in found:
         return _header.parse(found[_header.NAME.lower()])
     return _header.parse_traceparent(found.get(_header.TRACEPARENT, ""))

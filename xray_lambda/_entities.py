@@ -255,7 +255,7 @@ class Recording(Entity):
         root = self.root
         recorder = root.recorder
         end = recorder.clock()
-        if end < self.start_ns:  # the clock was set back
+        if end < self.start_ns:  # noqa: PLR1730 - the clock was set back; max() would cost a call
             end = self.start_ns
         root.lock.acquire()
         waiting, self._waiting = self._waiting, None

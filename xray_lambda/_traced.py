@@ -12,7 +12,8 @@ TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know t
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from types import CodeType
-    from typing import ParamSpec, TypeVar, overload
+    from typing import ParamSpec, TypeVar
+    from typing import overload as overload  # noqa: PLC0414 - for handler.py as well
 
     from xray_lambda._entities import Entity, Ignored, Namespace
 
@@ -35,10 +36,10 @@ _ASYNC_GENERATOR = 0x200
 @overload
 def traced(function: F, /) -> F: ...
 @overload
-def traced(
+def traced(  # noqa: F811 - the second overload
     name: str | None = None, /, *, namespace: Namespace | None = None, ignore: Ignored = ()
 ) -> Callable[[F], F]: ...
-def traced(
+def traced(  # noqa: F811 - what the overloads describe
     function: object = None, /, *, namespace: Namespace | None = None, ignore: Ignored = ()
 ) -> object:
     """Make every call of what is decorated a subsegment, named after it or `@traced("name")`.
@@ -81,18 +82,15 @@ def _wrapper_for(function: Callable[..., object]) -> Callable[..., object]:
     return _generator if flags & _GENERATOR else _function
 
 
-def code_of(function: object) -> CodeType | None:
+def code_of(function: Callable[..., object]) -> CodeType | None:
     """Return the code that a call runs: of a function, a bound method, a partial or an object with `__call__`."""
     while isinstance(function, partial):
         function = function.func
-    for candidate in (function, getattr(type(function), "__call__", None)):
-        code = getattr(candidate, "__code__", None)
-        if code is not None:
-            return code  # type: ignore[no-any-return]
-    return None
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return code if isinstance(code, type(code_of.__code__)) else None
 
 
-def is_coroutine_function(function: object) -> bool:
+def is_coroutine_function(function: Callable[..., object]) -> bool:
     """Say whether a call of `function` gives a coroutine."""
     code = code_of(function)
     return code is not None and bool(code.co_flags & _COROUTINE)
@@ -192,7 +190,7 @@ def _generator(function: Callable[..., object], opened: Callable[[], Entity]) ->
         while True:
             steps.resume()
             try:
-                item = advance(value)  # type: ignore[arg-type]
+                item = advance(value)
             except StopIteration as stop:
                 steps.finish(None)
                 return stop.value
@@ -203,7 +201,7 @@ def _generator(function: Callable[..., object], opened: Callable[[], Entity]) ->
             try:
                 value = yield item
                 advance = body.send
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the body
                 value, advance = error, body.throw  # type: ignore[assignment]
 
     return wrapper
@@ -219,7 +217,7 @@ def _async_generator(function: Callable[..., object], opened: Callable[[], Entit
         while True:
             steps.resume()
             try:
-                item = await advance(value)  # type: ignore[arg-type]
+                item = await advance(value)
             except StopAsyncIteration:
                 steps.finish(None)
                 return
@@ -230,7 +228,7 @@ def _async_generator(function: Callable[..., object], opened: Callable[[], Entit
             try:
                 value = yield item
                 advance = body.asend
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the body
                 value, advance = error, body.athrow  # type: ignore[assignment]
 
     return wrapper

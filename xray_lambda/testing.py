@@ -136,7 +136,7 @@ class Traces:
         documents = self.documents
         nodes = {node.id: node for node in map(Node, documents) for node in node.walk()}
         tops = [nodes[document["id"]] for document in documents]
-        roots = []
+        roots: list[Node] = []
         for node in tops:
             parent = nodes.get(node.document.get("parent_id", ""))
             (roots if parent is None else parent.children).append(node)

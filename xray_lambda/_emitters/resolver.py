@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import _socket
 import atexit
 import logging
 import os
 import threading
 import time
 from collections import deque
-
-import _socket
 
 from xray_lambda._guard import say_once, swallow
 

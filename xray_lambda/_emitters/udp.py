@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
-
 # `import socket` costs 4 to 8 ms of cold start, its C part 0.4 ms.
 import _socket
+import logging
+import os
 
 from xray_lambda._emitters.resolver import Resolver
 from xray_lambda._guard import say_once, swallow
@@ -68,7 +67,7 @@ class UDPEmitter:
             self._watching_forks = True
             os.register_at_fork(after_in_child=self._forget_socket)
         sender = _socket.socket(self._family, _socket.SOCK_DGRAM)
-        sender.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        sender.setblocking(False)
         sender.connect(target)
         return sender
 
@@ -82,7 +81,9 @@ class UDPEmitter:
             self._send_anew(data)
 
     def _tell_loss(self, reason: OSError) -> None:
-        message = "xray_lambda: a document could not be sent to the X-Ray daemon at %s: %s. Told once; traces have gaps."
+        message = (
+            "xray_lambda: a document could not be sent to the X-Ray daemon at %s: %s. Told once; traces have gaps."
+        )
         say_once(logging.WARNING, "udp", message, self.address, reason)
 
 

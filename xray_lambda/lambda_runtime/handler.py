@@ -9,14 +9,14 @@ from xray_lambda._context import current
 from xray_lambda._entities import UNTRACED, FacadeSegment, flags_of
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import active
-from xray_lambda._traced import is_coroutine_function, name_of
+from xray_lambda._traced import is_coroutine_function, name_of, overload
 from xray_lambda._values import Budget, snapshot
 from xray_lambda.lambda_runtime import loop
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar, overload
+    from typing import TypeVar
 
     from xray_lambda._config import Config
     from xray_lambda._entities import Entity, Ignored
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., object])
     Redact = Callable[[object], object]
-else:
-
-    def overload(function: object) -> object:
-        """Stand in for typing.overload, which only type checkers need."""
-        return function
-
 
 _get_current = current.get
 _set_current = current.set
@@ -58,9 +52,9 @@ class Options:
 
 
 @overload
-def traced_handler(handler: F, /) -> F: ...
+def traced_handler(handler: F, /) -> F: ...  # noqa: D103 - see below
 @overload
-def traced_handler(
+def traced_handler(  # noqa: D103, F811 - the second overload
     handler: None = None,
     /,
     *,
@@ -71,7 +65,7 @@ def traced_handler(
     redact: Redact | None = None,
     ignore: Ignored = (),
 ) -> Callable[[F], F]: ...
-def traced_handler(
+def traced_handler(  # noqa: F811 - what the overloads describe
     handler: object = None,
     /,
     *,

@@ -29,8 +29,9 @@ def _loop() -> asyncio.AbstractEventLoop:
     """Return the kept loop, or a new one where it is closed or belongs to the parent of a fork."""
     import asyncio  # noqa: PLC0415 - 40 ms of cold start that only async handlers pay
 
+    loop: asyncio.AbstractEventLoop | None
     pid, loop = getattr(_kept, "loop", (0, None))
     if loop is None or loop.is_closed() or pid != os.getpid():
         loop = asyncio.new_event_loop()
         _kept.loop = (os.getpid(), loop)
-    return loop  # type: ignore[no-any-return]
+    return loop

@@ -66,7 +66,7 @@ def _followed(spec: ModuleSpec) -> ModuleSpec:
         _follow_up(module)
 
     try:
-        loader.exec_module = exec_module  # type: ignore[union-attr]
+        loader.exec_module = exec_module  # type: ignore[union-attr, method-assign]
     except AttributeError as fault:  # a loader without attributes of its own
         swallow(fault)
     return spec
