@@ -208,7 +208,7 @@ class Recording(Entity):
 
     __slots__ = (
         "_annotations", "_before", "_details", "_ignore", "_size", "_waiting",
-        "end_ns", "id", "name", "start_ns", "unsettled",
+        "end_ns", "id", "name", "out_of_turn", "start_ns", "unsettled",
     )  # fmt: skip
 
     id: str
@@ -216,6 +216,8 @@ class Recording(Entity):
     start_ns: int
     end_ns: int | None
     unsettled: bool
+    # Closed while another entity was current, or in another context: where it still is current, it is a leftover.
+    out_of_turn: bool
     sampled = True
     root: Segment | FacadeSegment
     # JSON of each annotation by key; every other section by name; finished children, as JSON, and their size.
@@ -238,7 +240,7 @@ class Recording(Entity):
         if _get_current() is self:
             _set_current(self._before)
         else:
-            self.unsettled = True  # closed out of turn, or elsewhere: nothing new may open below it here
+            self.unsettled = self.out_of_turn = True
         try:
             if error is not None:
                 self._ended_by(error)
@@ -413,6 +415,7 @@ class Subsegment(Recording):
         self.id = root.recorder.new_id()
         self.unsettled = parent.unsettled
         self.end_ns = None
+        self.out_of_turn = False
         self._ignore = ignore
         self._annotations = None
         self._details = None if namespace is None else {"namespace": namespace}
@@ -453,6 +456,7 @@ class Segment(Recording):
         self.recorded: Recorded | None = None
         self.unsettled = False
         self.end_ns = None
+        self.out_of_turn = False
         self._ignore = ()
         self._annotations = None
         self._details = about

@@ -92,7 +92,7 @@ class Recorder:
         An entity that was closed out of turn gives its place to the one before it, and one that an earlier
         invocation left behind to the facade of this one.
         """
-        while isinstance(entity, Recording) and entity.end_ns is not None and entity.unsettled:
+        while isinstance(entity, Recording) and entity.out_of_turn:
             entity = entity._before  # noqa: SLF001 - the context's own chain
         if entity is None:
             return self.join()
