@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-INTERRUPTED, BROKEN_PIPE, TERMINATED = (
-    128 + number for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM)
-)
+INTERRUPTED, BROKEN_PIPE, TERMINATED = (128 + number for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

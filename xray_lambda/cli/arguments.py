@@ -61,13 +61,9 @@ def _add_invoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="the trace header, passed on as it is (default: a new, sampled trace)",
     )
     add("--function-name", metavar="NAME", help="the function's name (default: the module's)")
-    add(
-        "--timeout", metavar="SECONDS", default="30", help="for importing and for running, each (default: 30)"
-    )
+    add("--timeout", metavar="SECONDS", default="30", help="for importing and for running, each (default: 30)")
     add("--tenant-id", metavar="ID", help="the tenant that the context names (default: none)")
-    add(
-        "--env", metavar="NAME=VALUE", action="append", default=[], help="an environment variable; repeatable"
-    )
+    add("--env", metavar="NAME=VALUE", action="append", default=[], help="an environment variable; repeatable")
     add("--directory", metavar="DIR", default=".", help="where the handler's module lies (default: here)")
     add("--json", action="store_true", help="print one JSON object: result, error, trace_id, documents")
     command.set_defaults(run=invoke.run)

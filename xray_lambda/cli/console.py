@@ -62,9 +62,7 @@ def _shows_unicode(stream: TextIO) -> bool:
 
 def never_fail_to_encode(stream: TextIO) -> None:
     """Let a character that the stream's encoding lacks be written as an escape instead of raising."""
-    with contextlib.suppress(
-        AttributeError, ValueError
-    ):  # a stream of the caller's own making has no reconfigure
+    with contextlib.suppress(AttributeError, ValueError):  # a stream of the caller's own making has no reconfigure
         stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
 
 

@@ -16,9 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Invoke the sample with its event; the first line says what is to be seen."""
     shop = _shop()
     if not arguments.json:
-        print(
-            "A shop's order in the real Lambda runtime: priced, its items reserved at once, a card declined."
-        )
+        print("A shop's order in the real Lambda runtime: priced, its items reserved at once, a card declined.")
         # The function's logs come through another pipe, and belong below this.
         print(f"The code: {shop / 'app.py'}\n", flush=True)
     return invoke.run(

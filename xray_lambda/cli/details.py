@@ -98,9 +98,7 @@ def _cause(document: Document, known: Mapping[str, str], console: Console) -> It
         yield f"{mark} {known.get(reference, f'exception {printable(reference)}, which never came')}"
     for place, exception in enumerate(dictionaries(dictionary(document, "cause").get("exceptions"))):
         message = printable(exception.get("message") or "")
-        yield (
-            (f"{mark} " if place == 0 else "  from ") + _type(exception) + (f": {message}" if message else "")
-        )
+        yield ((f"{mark} " if place == 0 else "  from ") + _type(exception) + (f": {message}" if message else ""))
         yield from (f"    {frame}" for frame in _innermost(exception))
 
 

@@ -124,9 +124,7 @@ def _where(findings: Findings) -> str:
     inside = f"Inside Lambda, function {printable(findings.function)}"
     if findings.trace_header is None:
         return f"{inside}; no trace header, as outside an invocation."
-    return (
-        f"{inside}; the trace header's Sampled is {_header.parse(findings.trace_header).sampled or 'none'}."
-    )
+    return f"{inside}; the trace header's Sampled is {_header.parse(findings.trace_header).sampled or 'none'}."
 
 
 def _settings(config: _config.Config) -> Iterator[str]:

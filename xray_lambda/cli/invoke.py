@@ -72,9 +72,7 @@ def _result(request: Request, outcome: Outcome, console: Console) -> Iterator[st
         indent = len(line) - len(line.lstrip(" "))
         yield line[:indent] + printable(line, console.width * 4)
     if len(lines) > MOST_RESULT_LINES:
-        yield console.paint(
-            f"... and {len(lines) - MOST_RESULT_LINES} more lines; --json prints them all", "dim"
-        )
+        yield console.paint(f"... and {len(lines) - MOST_RESULT_LINES} more lines; --json prints them all", "dim")
 
 
 def _error(request: Request, outcome: Outcome, console: Console) -> Iterator[str]:
@@ -116,9 +114,7 @@ def _why_none(request: Request, outcome: Outcome) -> str:
     if not _config.load({**os.environ, **request.environment}).enabled:
         return "AWS_XRAY_SDK_ENABLED switches tracing off."
     if header.root is None or header.parent is None:
-        return (
-            "the trace header lacks a valid Root or Parent, so there is no segment to hang subsegments under."
-        )
+        return "the trace header lacks a valid Root or Parent, so there is no segment to hang subsegments under."
     if header.sampled != "1":
         said = "no Sampled" if header.sampled is None else f"Sampled={header.sampled}"
         return f"the trace header says {said}, and only Sampled=1 is recorded."

@@ -98,9 +98,7 @@ def _outcome(
     request: Request, story: list[Happening], launched: float, documents: list[Document], refusals: list[str]
 ) -> Outcome:
     by_kind = {happening.kind: happening for happening in reversed(story)}
-    end = next(
-        by_kind[kind] for kind in ("response", "error", "init error", "exit", "timeout") if kind in by_kind
-    )
+    end = next(by_kind[kind] for kind in ("response", "error", "init error", "exit", "timeout") if kind in by_kind)
     started = by_kind["next"].at if "next" in by_kind else None
     error = _error(request, end, importing=started is None)
     result = _json(end.body) if end.kind == "response" else None
@@ -123,7 +121,7 @@ def _error(request: Request, end: Happening, *, importing: bool) -> dict[str, ob
         return posted if isinstance(posted, dict) else {"errorType": "Unknown", "errorMessage": str(posted)}
     doing = "while it was importing the handler's module" if importing else "before the handler returned"
     if end.kind == "timeout":
-        return _lambda_error(TIMEOUT, f"timed out after {request.timeout:g} seconds, {doing}", request)
+        return _lambda_error(TIMEOUT, f"timed out after {request.timeout:g} s, {doing}", request)
     return _lambda_error(EXIT, f"the function's process {_exit_words(end.exit_code)} {doing}", request)
 
 

@@ -59,9 +59,7 @@ def words(finding: Finding, address: DaemonAddress) -> list[str]:
     """Say what the UDP and the TCP answer mean, and what to do where documents are lost."""
     said = [_udp_words(finding, address), _tcp_words(finding, address)]
     if finding.udp in ("refused", "unresolved", "unreachable"):
-        said.append(
-            "Start the X-Ray daemon, or say in AWS_XRAY_DAEMON_ADDRESS where it is; invoke needs none."
-        )
+        said.append("Start the X-Ray daemon, or say in AWS_XRAY_DAEMON_ADDRESS where it is; invoke needs none.")
     return said
 
 

@@ -98,11 +98,7 @@ def _is_header(line: bytes) -> bool:
         header = load_json(line)
     except ValueError:
         return False
-    return (
-        isinstance(header, dict)
-        and str(header.get("format")).lower() == "json"
-        and _is_one(header.get("version"))
-    )
+    return isinstance(header, dict) and str(header.get("format")).lower() == "json" and _is_one(header.get("version"))
 
 
 def _is_one(value: object) -> bool:

@@ -64,9 +64,7 @@ def _handler(name: str) -> str:
 def _directory(name: str) -> Path:
     directory = Path(name)
     if not directory.is_dir():
-        raise Problem(
-            f"--directory {name!r} is not a directory: name the one that holds the handler's module"
-        )
+        raise Problem(f"--directory {name!r} is not a directory: name the one that holds the handler's module")
     return directory.resolve()
 
 
@@ -78,9 +76,7 @@ def _event(name: str | None) -> bytes:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        raise Problem(
-            f"{source} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}"
-        ) from None
+        raise Problem(f"{source} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise Problem(f"{source} is nested too deeply to be read") from None
     return text.encode()
@@ -112,9 +108,7 @@ def _trace_header(text: str | None) -> str:
 
 def _function_name(name: str) -> str:
     if not _FUNCTION_NAME.fullmatch(name):
-        raise Problem(
-            f"the function name {name!r} is not one that Lambda takes: 1 to 64 letters, digits, - and _"
-        )
+        raise Problem(f"the function name {name!r} is not one that Lambda takes: 1 to 64 letters, digits, - and _")
     return name
 
 
@@ -130,9 +124,7 @@ def _timeout(text: str) -> float:
 
 def _tenant_id(text: str | None) -> str | None:
     if text is not None and not (text and text.isascii() and text.isprintable() and len(text) <= 256):
-        raise Problem(
-            f"--tenant-id {text[:80]!r} is not one that Lambda takes: 1 to 256 printable ASCII characters"
-        )
+        raise Problem(f"--tenant-id {text[:80]!r} is not one that Lambda takes: 1 to 256 printable ASCII characters")
     return text
 
 

@@ -50,18 +50,14 @@ def branches(documents: Iterable[Document], root: Document) -> Iterator[Branch]:
 def _by_id(documents: Iterable[Document]) -> dict[str, _Found]:
     """Find every document, embedded ones too; a complete document takes the place of the one in progress."""
     found: dict[str, _Found] = {}
-    waiting = [
-        _Found(document, text(document, "parent_id"), text(document, "trace_id")) for document in documents
-    ]
+    waiting = [_Found(document, text(document, "parent_id"), text(document, "trace_id")) for document in documents]
     waiting.reverse()
     while waiting:
         item = waiting.pop()
         key = text(item.document, "id") or f"no id {len(found)}"
         if key not in found or found[key].document.get("in_progress"):
             found[key] = item
-        embedded = [
-            _Found(child, key, item.trace) for child in dictionaries(item.document.get("subsegments"))
-        ]
+        embedded = [_Found(child, key, item.trace) for child in dictionaries(item.document.get("subsegments"))]
         waiting.extend(reversed(embedded))
     return found
 
