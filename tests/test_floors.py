@@ -30,8 +30,9 @@ FLOORS = (
     ("_recorder",),
     ("_emitters", "sampling", "plugins"),
     ("_entities",),
+    ("_recording",),
     ("_annotations", "_cause", "_document"),
-    ("_context", "_values"),
+    ("_context", "_entity", "_values"),
     ("_config",),
     ("_version", "_guard", "_header", "_ids"),
 )

@@ -127,7 +127,7 @@ def expected(work: Work) -> list[tuple[str, list[object]]]:
     if work.how == "generator":
         return [("consumer", [])] * 3 + [(work.name, [("inside", [])])]
     below: list[tuple[str, list[object]]] = [one for part in work.parts for one in expected(part)]
-    return [(work.name, list(sorted(below)))]
+    return [(work.name, sorted(below))]
 
 
 async def run(work: Work) -> None:

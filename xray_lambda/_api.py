@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from xray_lambda import _header
 from xray_lambda._context import carried, current
-from xray_lambda._entities import UNTRACED, FacadeSegment, Segment
+from xray_lambda._entities import FacadeSegment, Segment
+from xray_lambda._entity import UNTRACED
 from xray_lambda._header import TraceHeader
 from xray_lambda._recorder import active, current_entity
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
     from typing import ParamSpec, TypeVar
 
-    from xray_lambda._entities import Entity, Ignored, Namespace
+    from xray_lambda._entity import Entity, Ignored, Namespace
 
     P = ParamSpec("P")
     R = TypeVar("R")

@@ -80,7 +80,7 @@ def parse_text(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError("expected a text")  # noqa: TRY004 - one kind of error for every setting
+        raise ValueError("expected a text")
     return value.strip() or None
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import ParamSpec, TypeVar
 
-    from xray_lambda._entities import Entity
+    from xray_lambda._entity import Entity
 
     P = ParamSpec("P")
     R = TypeVar("R")

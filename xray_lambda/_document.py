@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Union
 
-    from xray_lambda._entities import Recording
+    from xray_lambda._recording import Recording
 
     Details = dict[str, object]
     Annotations = Union[dict[str, str], None]
@@ -68,7 +68,7 @@ def encode(entity: Recording, room: int) -> str:
         f'{{"name":{name},"id":"{entity.id}",'
         f'"start_time":{start[:-9]}.{start[-9:-3]},"end_time":{end[:-9]}.{end[-9:-3]}'
     )
-    annotations, details = entity._annotations, entity._details
+    annotations, details = entity.annotations, entity.details
     if annotations is None and details is None:
         return text
     full = text + _sections(annotations, details or {}, room)

@@ -11,8 +11,10 @@ from xray_lambda import _config, _guard, _header, _ids
 from xray_lambda._annotations import call_site
 from xray_lambda._context import current
 from xray_lambda._emitters.udp import UDPEmitter
-from xray_lambda._entities import UNTRACED, FacadeSegment, Recording, Segment, Untraced
+from xray_lambda._entities import FacadeSegment, Segment, UntracedSegment
+from xray_lambda._entity import UNTRACED, Untraced
 from xray_lambda._header import TraceHeader
+from xray_lambda._recording import Recording
 from xray_lambda._version import VERSION
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xray_lambda._config import Config
-    from xray_lambda._entities import Emitter, Entity
+    from xray_lambda._entity import Emitter, Entity
 
 
 class SegmentNotFoundError(Exception):
@@ -93,7 +95,7 @@ class Recorder:
         invocation left behind to the facade of this one.
         """
         while isinstance(entity, Recording) and entity.out_of_turn:
-            entity = entity._before  # noqa: SLF001 - the context's own chain
+            entity = entity.before
         if entity is None:
             return self.join()
         if isinstance(entity.segment, FacadeSegment) and entity.segment.unsettled:
@@ -115,11 +117,11 @@ class Recorder:
             raise SegmentNotFoundError(message % place)
         _guard.say_once(logging.ERROR, f"missing {place}", "xray_lambda: " + message, place)
 
-    def segment(self, name: str, header: TraceHeader) -> Segment | Untraced:
-        """Return a new segment that continues `header`, or Untraced where upstream decided against it."""
+    def segment(self, name: str, header: TraceHeader) -> Segment | UntracedSegment:
+        """Return a new segment that continues `header`, or an untraced one where upstream decided against it."""
         header.root = header.root or self.new_trace_id(self.clock() // 1_000_000_000)
         if header.sampled == "0" or not self.config.enabled:
-            return Untraced(header)
+            return UntracedSegment(header)
         return Segment(self, name, header, _about())
 
 

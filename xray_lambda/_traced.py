@@ -6,7 +6,6 @@ from functools import partial, wraps
 
 from xray_lambda._api import subsegment
 from xray_lambda._context import current
-from xray_lambda._entities import UNTRACED
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
     from typing import overload as overload  # noqa: PLC0414 - for handler.py as well
 
-    from xray_lambda._entities import Entity, Ignored, Namespace
+    from xray_lambda._entity import Entity, Ignored, Namespace
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -175,7 +174,7 @@ class _Steps:
 
     def finish(self, error: BaseException | None) -> None:
         """Close the subsegment, with the caller's context in place afterwards."""
-        current.set(self._entity if self._entity is not UNTRACED else self._inside)
+        current.set(self._entity)
         self._entity.__exit__(None if error is None else type(error), error, None)
         current.set(self._outside)
 

@@ -6,9 +6,11 @@ import os
 from functools import partial, wraps
 
 from xray_lambda._context import current
-from xray_lambda._entities import UNTRACED, FacadeSegment, flags_of
+from xray_lambda._entities import FacadeSegment
+from xray_lambda._entity import UNTRACED
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import active
+from xray_lambda._recording import flags_of
 from xray_lambda._traced import is_coroutine_function, name_of, overload
 from xray_lambda._values import Budget, snapshot
 from xray_lambda.lambda_runtime import loop
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from xray_lambda._config import Config
-    from xray_lambda._entities import Entity, Ignored
+    from xray_lambda._entity import Entity, Ignored
     from xray_lambda._recorder import Recorder
 
     F = TypeVar("F", bound=Callable[..., object])

@@ -34,6 +34,11 @@ def forget(name: str, action: WhenImported) -> None:
     actions = _waiting.get(name, [])
     if action in actions:
         actions.remove(action)
+    _leave_when_done()
+
+
+def _leave_when_done() -> None:
+    """Take the finder out of the program's imports when nothing waits any more."""
     if not any(_waiting.values()) and _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
 
@@ -78,6 +83,7 @@ def _follow_up(module: ModuleType) -> None:
             action(module)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
+    _leave_when_done()
 
 
 _FINDER = _Finder()

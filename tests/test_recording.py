@@ -1,0 +1,350 @@
+"""Recording: what entities take, how they close, and what reaches the emitter."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.schema import checked
+from xray_lambda import current_subsegment, segment, subsegment
+from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xray_lambda.testing import Traces
+
+
+@pytest.fixture
+def traces() -> Iterator[Traces]:
+    with capture(clock=fake_clock(), new_id=counting_ids()) as caught:
+        yield caught
+        for document in caught._emitter.documents:
+            checked(document)
+
+
+def test_a_handler_with_its_calls_is_one_document(traces: Traces) -> None:
+    with subsegment("handler"), subsegment("outer"), subsegment("inner", namespace="remote"):
+        pass
+    assert traces.documents == [
+        {
+            "type": "subsegment",
+            "trace_id": ROOT,
+            "parent_id": "53995c3f42cd8ad8",
+            "name": "handler",
+            "id": "0000000000000001",
+            "start_time": 1700000000.0,
+            "end_time": 1700000000.005,
+            "subsegments": [
+                {
+                    "name": "outer",
+                    "id": "0000000000000002",
+                    "start_time": 1700000000.001,
+                    "end_time": 1700000000.004,
+                    "subsegments": [
+                        {
+                            "name": "inner",
+                            "id": "0000000000000003",
+                            "start_time": 1700000000.002,
+                            "end_time": 1700000000.003,
+                            "namespace": "remote",
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+
+
+def test_everything_that_can_be_said_of_a_call_stands_in_its_section(traces: Traces) -> None:
+    with subsegment("call") as sub:
+        sub.annotate(order=17, paid=True)
+        sub.annotate({"price": 2.5}, tier="gold")
+        sub.metadata(basket=["tea"])
+        sub.metadata({"x": 1}, namespace="AWS.mine")
+        sub.http(method="GET", url="https://example.com/", user_agent=None, traced=True)
+        sub.status(429, content_length=12)
+        sub.aws(operation="GetItem", table_names=["a", "b"], region=None)
+        sub.sql(url="pg://db/x", sanitized_query="select ?", user="me")
+    document = traces.one.document
+    assert {key: document[key] for key in document if key not in ("id", "start_time", "end_time")} == {
+        "type": "subsegment",
+        "trace_id": ROOT,
+        "parent_id": "53995c3f42cd8ad8",
+        "name": "call",
+        "annotations": {"order": 17, "paid": True, "price": 2.5, "tier": "gold"},
+        "metadata": {"default": {"basket": ["tea"]}, "AWS_mine": {"x": 1}},
+        "http": {
+            "request": {"method": "GET", "url": "https://example.com/", "traced": True},
+            "response": {"status": 429, "content_length": 12},
+        },
+        "error": True,
+        "throttle": True,
+        "aws": {"operation": "GetItem", "table_names": ["a", "b"]},
+        "sql": {"url": "pg://db/x", "sanitized_query": "select ?", "user": "me"},
+    }
+
+
+def test_what_is_put_after_the_end_is_not_recorded(traces: Traces) -> None:
+    with subsegment("done") as sub:
+        pass
+    sub.annotate(late=1)
+    sub.metadata(late=1)
+    sub.http(method="GET")
+    sub.status(500)
+    sub.aws(operation="x")
+    sub.sql(user="x")
+    sub.exception(ValueError())
+    sub.close()  # type: ignore[attr-defined]
+    assert [sorted(document) for document in traces.documents] == [
+        ["end_time", "id", "name", "parent_id", "start_time", "trace_id", "type"]
+    ]
+
+
+def test_metadata_is_what_it_was_when_the_subsegment_closed(traces: Traces) -> None:
+    basket = ["tea"]
+    with subsegment("root"):
+        with subsegment("child") as sub:
+            sub.metadata(basket=basket)
+            basket.append("milk")
+        basket.append("later")
+    assert traces.find("child").metadata == {"default": {"basket": ["tea", "milk"]}}
+
+
+def test_a_child_that_outlives_its_parent_sends_itself(traces: Traces) -> None:
+    with subsegment("parent"):
+        child = subsegment("child")
+        child.__enter__()
+    child.__exit__(None, None, None)
+    assert [document["name"] for document in traces.documents] == ["parent", "child"]
+    assert traces.documents[1]["parent_id"] == traces.documents[0]["id"]
+
+
+def test_a_subsegment_belongs_where_it_was_made_and_may_be_entered_in_another_thread(traces: Traces) -> None:
+    with subsegment("parent"):
+        child = subsegment("child")
+        thread = threading.Thread(target=lambda: child.__enter__().__exit__(None, None, None))
+        thread.start()
+        thread.join()
+    assert traces.one.names() == ("parent", [("child", [])])
+
+
+def test_a_block_closed_out_of_turn_leaves_no_wrong_parent_behind(traces: Traces) -> None:
+    """As a generator does that is dropped half-way, with a block open in it."""
+    with subsegment("root"):
+        first = subsegment("first").__enter__()
+        with subsegment("second"):
+            first.__exit__(None, None, None)
+        with subsegment("third"):
+            pass
+    assert traces.one.names() == ("root", [("first", []), ("second", []), ("third", [])]) or traces.one.names() == (
+        "root",
+        [("first", [("second", [])]), ("third", [])],
+    )
+    assert traces.find("third").document["id"] in {child.id for child in traces.one.children}
+
+
+def test_a_clock_that_is_set_back_ends_nothing_before_it_began() -> None:
+    times = iter([2_000_000_000_000_000_000, 1_000_000_000_000_000_000])
+    with capture(clock=lambda: next(times)) as traces:
+        with subsegment("work"):
+            pass
+        assert traces.one.duration == 0
+
+
+def test_the_oldest_children_go_out_one_by_one_when_a_parent_holds_too_much() -> None:
+    """One in, one out: a burst of all of them would overflow the daemon's socket buffer."""
+    sent: list[int] = []
+    with capture(stream_bytes=1000, new_id=counting_ids()) as traces:
+        with subsegment("parent"):
+            for number in range(100):
+                with subsegment(f"child{number:03}"):
+                    pass
+                sent.append(len(traces.documents))
+        names = [document["name"] for document in traces.documents]
+        parent = traces.documents[-1]
+    assert max(after - before for before, after in zip(sent, sent[1:], strict=False)) == 1
+    assert names[:-1] == [f"child{number:03}" for number in range(len(names) - 1)]
+    assert [child["name"] for child in parent["subsegments"]] == [
+        f"child{number:03}" for number in range(len(names) - 1, 100)
+    ]
+
+
+def test_a_child_larger_than_the_budget_goes_out_at_once() -> None:
+    with capture(stream_bytes=100) as traces:
+        with subsegment("parent"), subsegment("child") as child:
+            child.metadata(text="x" * 500)
+        assert [document["name"] for document in traces.documents] == ["child", "parent"]
+
+
+def test_a_parent_with_much_of_its_own_sends_its_children_alone() -> None:
+    """45 kB of children and 30 kB of metadata do not fit one document: all arrive, in more than one."""
+    with capture() as traces:
+        with subsegment("parent") as parent:
+            parent.metadata(text="x" * 30_000)
+            for number in range(45):
+                with subsegment(f"child{number}") as child:
+                    child.metadata(text="y" * 900)
+        for document in traces._emitter.documents:
+            checked(document)
+        assert len(traces.one.children) == 45
+        assert len(traces.one.metadata["default"]["text"]) == 30_000
+        assert len(traces.documents) > 1
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (HEADER, ["work"]),
+        (HEADER.replace("Sampled=1", "Sampled=0"), []),
+        (HEADER.replace("Sampled=1", "Sampled=?"), []),
+        (f"Root={ROOT}", []),
+        ("nonsense", []),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_only_a_sampled_trace_is_recorded(header: str | None, names: list[str]) -> None:
+    with capture(header) as traces:
+        with subsegment("work") as sub, subsegment("inner"):
+            sub.annotate(order=1)
+            assert sub.sampled is bool(names)
+        assert [node.name for node in traces.roots] == names
+
+
+def test_an_untraced_block_takes_every_call() -> None:
+    with capture(None) as traces:
+        with subsegment("work") as sub:
+            sub.annotate(order=1)
+            sub.metadata(x=1)
+            sub.http(method="GET")
+            sub.status(500)
+            sub.aws(operation="x")
+            sub.sql(user="x")
+            sub.flag("fault")
+            sub.exception(ValueError())
+            assert (sub.id, sub.trace_id, sub.header(), sub.child("x")) == (None, None, None, sub)
+        assert len(traces) == 0
+
+
+def test_the_programs_exception_passes_as_itself(traces: Traces) -> None:
+    class FrozenError(Exception):
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AssertionError(name)
+
+    error = FrozenError("no")
+    with pytest.raises(FrozenError) as caught, subsegment("work"):
+        raise error
+    assert caught.value is error
+    assert traces.one.exceptions[0]["message"] == "no"
+
+
+def test_an_exception_is_recorded_where_it_was_raised_and_named_by_its_id_above(traces: Traces) -> None:
+    with pytest.raises(KeyError), subsegment("outer"), subsegment("middle"), subsegment("inner"):
+        raise KeyError("sku")
+    inner = traces.find("inner")
+    assert traces.find("outer").document["cause"] == inner.exceptions[0]["id"]
+    assert traces.find("middle").document["cause"] == inner.exceptions[0]["id"]
+    assert [node.flags for node in traces.one.walk()] == [{"fault"}] * 3
+
+
+def test_a_new_exception_of_the_same_kind_is_recorded_anew(traces: Traces) -> None:
+    with subsegment("root"):
+        for name in ("first", "second"):
+            with pytest.raises(ValueError, match=name), subsegment(name):
+                raise ValueError(name)
+    assert [node.exceptions[0]["message"] for node in traces.one.children] == ["first", "second"]
+
+
+def test_ignored_exceptions_are_no_faults() -> None:
+    with capture(ignore=(KeyError,)) as traces:
+        with pytest.raises(LookupError), subsegment("here", ignore=(IndexError,)):
+            raise IndexError
+        with pytest.raises(KeyError), subsegment("everywhere"):
+            raise KeyError
+        with pytest.raises(ValueError), subsegment("neither", ignore=(IndexError,)):  # noqa: PT011 - any will do
+            raise ValueError
+        assert [(node.name, node.flags) for node in traces.roots] == [
+            ("here", set()),
+            ("everywhere", set()),
+            ("neither", {"fault"}),
+        ]
+
+
+@pytest.mark.parametrize("error", [SystemExit(), SystemExit(0), GeneratorExit()])
+def test_a_clean_end_is_no_fault(traces: Traces, error: BaseException) -> None:
+    with pytest.raises(type(error)), subsegment("work"):
+        raise error
+    assert traces.one.flags == set()
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), MemoryError(), RecursionError()])
+def test_a_violent_end_is_a_fault(traces: Traces, error: BaseException) -> None:
+    with pytest.raises(type(error)), subsegment("work"):
+        raise error
+    assert traces.one.flags == {"fault"}
+
+
+def test_a_cancelled_task_says_so_and_is_no_fault(traces: Traces) -> None:
+    async def main() -> None:
+        started = asyncio.Event()
+
+        async def work() -> None:
+            async with subsegment("work"):
+                started.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert traces.one.flags == set()
+    assert traces.one.metadata == {"xray_lambda": {"cancelled": True}}
+
+
+def test_a_fault_of_ours_while_encoding_costs_the_details_and_no_more() -> None:
+    with capture(strict=False) as traces:
+        with subsegment("work") as sub:
+            sub.details = {"aws": object()}  # type: ignore[attr-defined]
+        assert traces.one.names() == ("work", [])
+
+
+@pytest.mark.parametrize("name", [None, 17, b"x", ["unhashable"], "", "  ", "x" * 500, "a\x00b", "\ud800", "é|漢"])
+def test_any_name_is_recorded_under_one_that_x_ray_takes(name: object) -> None:
+    with capture(strict=False) as traces:
+        with subsegment(name):  # type: ignore[arg-type]
+            pass
+        checked(traces._emitter.documents[0])
+
+
+def test_a_segment_of_our_own_stands_alone() -> None:
+    with capture(None, clock=fake_clock(), new_id=counting_ids()) as traces:
+        with segment("nightly") as root, subsegment("step"):
+            assert current_subsegment().segment is root
+        document = checked(traces._emitter.documents[0])
+    assert document.pop("trace_id").startswith("1-6553f100-")
+    about = (document.pop("service"), document.pop("aws"))
+    assert document == {
+        "name": "nightly",
+        "id": "0000000000000001",
+        "start_time": 1700000000.001,
+        "end_time": 1700000000.004,
+        "subsegments": [
+            {
+                "name": "step",
+                "id": "0000000000000002",
+                "start_time": 1700000000.002,
+                "end_time": 1700000000.003,
+            }
+        ],
+    }
+    assert sorted(about[0]) == ["runtime", "runtime_version"]
+    assert about[1]["xray"]["sdk"] == "xray_lambda"
