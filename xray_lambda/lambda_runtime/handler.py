@@ -175,15 +175,23 @@ def _enter(options: Options, before: Entity | None, args: tuple[object, ...], kw
 
 def _parent(recorder: Recorder, before: Entity | None, header: str | None) -> Entity:
     """Return what the invocation belongs to: its facade, or the entity of the same trace that calls the handler."""
+    caller = recorder.settle(before)
     if not header:
-        return recorder.settle(before)
-    if before is not None and before.end_ns is None and _is_part_of(before.segment, header):
-        return before
-    return recorder.enter(header)
+        return caller
+    facade = recorder.enter(header)
+    return caller if _is_work_of(facade, caller) else facade
 
 
-def _is_part_of(segment: Entity, header: str) -> bool:
-    return isinstance(segment, FacadeSegment) and segment.trace_id in header and segment.id in header
+def _is_work_of(facade: Entity, entity: Entity) -> bool:
+    """Say whether `entity` is work under way in the invocation that `facade` stands for."""
+    segment = entity.segment
+    return (
+        entity is not segment
+        and entity.end_ns is None
+        and isinstance(segment, FacadeSegment)
+        and facade.sampled
+        and (segment.trace_id, segment.id) == (facade.trace_id, facade.id)
+    )
 
 
 def _leave(

@@ -1,0 +1,1 @@
+"""Tests of where documents go: real sockets, and what stands in for them."""

@@ -1,0 +1,138 @@
+"""Runs a handler as Lambda does: in the real runtime client, in its own process, behind the tests' Runtime API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.emitters.daemon import PATIENCE, Daemon, Document
+from tests.lambda_runtime.runtime_api import Answer, Invocation, RuntimeAPI
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Outcome(NamedTuple):
+    """What came of a process: an answer an invocation, and what it said."""
+
+    answers: list[Answer]
+    init_error: Any
+    exit_code: int | None  # None: it went on waiting for work, until it was killed
+    stdout: str
+    stderr: str
+    restored: int  # how often it asked whether it had been restored
+
+    @property
+    def bodies(self) -> list[Any]:
+        """What each invocation returned; fails for one that did not."""
+        assert all(answer.kind == "response" for answer in self.answers), self
+        return [answer.body for answer in self.answers]
+
+    @property
+    def documents(self) -> list[Document]:
+        """All documents, in the order of the invocations."""
+        return [document for answer in self.answers for document in answer.documents]
+
+
+def invoke(
+    source: str,
+    *invocations: Invocation,
+    env: Mapping[str, str] | None = None,
+    workers: int = 1,
+) -> Outcome:
+    """Run `source` as module `app` and its `handler` once for each of `invocations` (one that is sampled).
+
+    Every document must have arrived before its invocation posts a result: one that comes between two
+    invocations fails here. A process that stays alive must have said nothing on standard error.
+    """
+    with Daemon() as daemon, tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "app.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        api = RuntimeAPI(invocations or [Invocation()], daemon, workers)
+        with _served(api), _started(directory, environment(api, daemon, directory, env), api) as process:
+            event = _next_happening(api, process, directory)
+            _kill(process)
+        api.process_ended()
+        said = [(Path(directory) / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
+    exit_code = None if event == "done" else process.returncode
+    outcome = Outcome(api.answers, api.init_error, exit_code, said[0], said[1], api.restored)
+    assert not api.late, f"sent after its invocation had ended: {api.late}"
+    assert exit_code is not None or not outcome.stderr, outcome.stderr
+    return outcome
+
+
+def environment(api: RuntimeAPI, daemon: Daemon, directory: str, env: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what Lambda sets, with our faults raised, and `env` over it; nothing of this machine's own."""
+    return {
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_LAMBDA_FUNCTION_NAME": "shop",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+        "AWS_REGION": "eu-west-1",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": daemon.address,
+        "LAMBDA_TASK_ROOT": directory,
+        "PYTHONWARNINGS": "default",
+        "TZ": ":UTC",
+        "XRAY_LAMBDA_STRICT": "1",
+        **(env or {}),
+    }
+
+
+@contextmanager
+def _served(api: RuntimeAPI) -> Iterator[None]:
+    listener = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.01})
+    listener.start()
+    try:
+        yield
+    finally:
+        api.closing.set()
+        api.shutdown()
+        api.server_close()
+        listener.join()
+
+
+@contextmanager
+def _started(directory: str, environ: dict[str, str], api: RuntimeAPI) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the runtime client; its end is told to `api.happened`."""
+    command = [sys.executable, "-m", "awslambdaric", "app.handler"]
+    with open(f"{directory}/stdout", "wb") as stdout, open(f"{directory}/stderr", "wb") as stderr:  # noqa: PTH123
+        process = subprocess.Popen(
+            command, cwd=directory, env=environ, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+    watcher = threading.Thread(target=_watch, args=(process, api))
+    watcher.start()
+    try:
+        yield process
+    finally:
+        _kill(process)
+        watcher.join()
+
+
+def _watch(process: subprocess.Popen[bytes], api: RuntimeAPI) -> None:
+    process.wait()
+    api.happened.put("exit")
+
+
+def _next_happening(api: RuntimeAPI, process: subprocess.Popen[bytes], directory: str) -> str:
+    """Return "done" or "exit"; fails, with what the process said, where neither comes."""
+    try:
+        return api.happened.get(timeout=PATIENCE)
+    except Exception as error:
+        _kill(process)
+        said = (Path(directory) / "stderr").read_text(encoding="utf-8")
+        raise AssertionError(f"the runtime client hangs; answers: {api.answers}; it said: {said}") from error
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill as Lambda kills: without a warning, and the workers with it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
