@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,11 +141,7 @@ def test_a_block_closed_out_of_turn_leaves_no_wrong_parent_behind(traces: Traces
             first.__exit__(None, None, None)
         with subsegment("third"):
             pass
-    assert traces.one.names() == ("root", [("first", []), ("second", []), ("third", [])]) or traces.one.names() == (
-        "root",
-        [("first", [("second", [])]), ("third", [])],
-    )
-    assert traces.find("third").document["id"] in {child.id for child in traces.one.children}
+    assert traces.one.names() == ("root", [("first", [("second", [])]), ("third", [])])
 
 
 def test_a_clock_that_is_set_back_ends_nothing_before_it_began() -> None:
@@ -166,7 +163,7 @@ def test_the_oldest_children_go_out_one_by_one_when_a_parent_holds_too_much() ->
                 sent.append(len(traces.documents))
         names = [document["name"] for document in traces.documents]
         parent = traces.documents[-1]
-    assert max(after - before for before, after in zip(sent, sent[1:], strict=False)) == 1
+    assert max(after - before for before, after in pairwise(sent)) == 1
     assert names[:-1] == [f"child{number:03}" for number in range(len(names) - 1)]
     assert [child["name"] for child in parent["subsegments"]] == [
         f"child{number:03}" for number in range(len(names) - 1, 100)

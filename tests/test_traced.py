@@ -15,7 +15,7 @@ from xray_lambda import subsegment, traced
 from xray_lambda.testing import capture
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
 
 @traced
@@ -144,7 +144,7 @@ def test_a_generator_is_a_subsegment_until_it_is_exhausted() -> None:
 
 def test_a_generator_takes_what_is_sent_and_thrown_and_returns() -> None:
     @traced
-    def echo() -> Iterator[object]:
+    def echo() -> Generator[object, object, str]:
         got: object = None
         while got != "stop":
             try:
@@ -156,10 +156,10 @@ def test_a_generator_takes_what_is_sent_and_thrown_and_returns() -> None:
     with capture():
         steps = echo()
         assert next(steps) is None
-        assert steps.send("a") == "a"  # type: ignore[attr-defined]
-        assert steps.throw(LookupError("b")) == "caught b"  # type: ignore[attr-defined]
+        assert steps.send("a") == "a"
+        assert steps.throw(LookupError("b")) == "caught b"
         with pytest.raises(StopIteration) as stopped:
-            steps.send("stop")  # type: ignore[attr-defined]
+            steps.send("stop")
         assert stopped.value.value == "done"
 
 
@@ -234,7 +234,7 @@ def test_an_async_generator_left_half_way_ends_its_subsegment() -> None:
 
 def test_an_async_generator_takes_what_is_sent_and_thrown() -> None:
     @traced
-    async def echo() -> AsyncIterator[object]:
+    async def echo() -> AsyncGenerator[object, object]:
         got: object = None
         while got != "stop":
             try:
@@ -244,11 +244,11 @@ def test_an_async_generator_takes_what_is_sent_and_thrown() -> None:
 
     async def main() -> None:
         steps = echo()
-        assert await steps.asend(None) is None  # type: ignore[attr-defined]
-        assert await steps.asend("a") == "a"  # type: ignore[attr-defined]
-        assert await steps.athrow(LookupError("b")) == "caught b"  # type: ignore[attr-defined]
+        assert await steps.asend(None) is None
+        assert await steps.asend("a") == "a"
+        assert await steps.athrow(LookupError("b")) == "caught b"
         with pytest.raises(StopAsyncIteration):
-            await steps.asend("stop")  # type: ignore[attr-defined]
+            await steps.asend("stop")
 
     with capture():
         asyncio.run(main())

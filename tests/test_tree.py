@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,9 +34,6 @@ class Work:
         for number, part in enumerate(self.parts):
             part.named(f"{name}.{number}")
         return self
-
-    def shape(self) -> tuple[str, list[object]]:
-        return (self.name, [part.shape() for part in sorted(self.parts, key=lambda part: part.name)])
 
 
 works = st.recursive(
@@ -118,15 +115,18 @@ class Program:
             await self.late.pop()
 
 
-def shape(node: Node) -> tuple[str, list[object]]:
+Shape = tuple[str, list[Any]]
+
+
+def shape(node: Node) -> Shape:
     return (node.name, [shape(child) for child in sorted(node.children, key=lambda child: child.name)])
 
 
-def expected(work: Work) -> list[tuple[str, list[object]]]:
+def expected(work: Work) -> list[Shape]:
     """Return what a part adds to its parent: itself, and for a generator what its consumer does beside it."""
     if work.how == "generator":
         return [("consumer", [])] * 3 + [(work.name, [("inside", [])])]
-    below: list[tuple[str, list[object]]] = [one for part in work.parts for one in expected(part)]
+    below = [one for part in work.parts for one in expected(part)]
     return [(work.name, sorted(below))]
 
 
