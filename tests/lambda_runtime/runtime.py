@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import xray_lambda
 from tests.emitters.daemon import PATIENCE, Daemon, Document
 from tests.lambda_runtime.runtime_api import Answer, Invocation, RuntimeAPI
 
@@ -136,3 +138,31 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+_DOOR = "from xray_lambda import traced_handler\n"
+_NO_DOOR = "traced_handler = lambda handler=None, **options: handler or (lambda handler: handler)\n"
+_OUR_FRAME = re.compile(rf' *File "{re.escape(str(Path(xray_lambda.__file__).parent))}/[^\r\n]*[\r\n]+[^\r\n]*[\r\n]*')
+_DIRECTORY = re.compile(r"/[^\s\"]*/(?=app\.py)")
+
+
+def undecorated(source: str) -> str:
+    """Return `source` with a `traced_handler` that does nothing, on the same lines."""
+    assert _DOOR in source
+    return source.replace(_DOOR, _NO_DOOR)
+
+
+def behaviour(outcome: Outcome) -> list[Any]:
+    """Return all that Lambda sees of a process, less our frames in tracebacks, to compare with one without us."""
+    said = [_without_us(outcome.stdout), _without_us(outcome.stderr)]
+    answers = [[answer.kind, answer.content_type, _without_us(answer.body)] for answer in outcome.answers]
+    return [answers, outcome.init_error, outcome.exit_code, *said]
+
+
+def _without_us(value: Any) -> Any:
+    if isinstance(value, str):
+        text = _OUR_FRAME.sub("", value.replace("\u00a0", " "))
+        return _DIRECTORY.sub("", re.sub(r"(?m)^ +[~^]+\n", "", text))
+    if isinstance(value, list):
+        return [text for text in map(_without_us, value) if text != ""]
+    return {key: _without_us(one) for key, one in value.items()} if isinstance(value, dict) else value
