@@ -34,8 +34,14 @@ FLOORS = (
     ("_annotations", "_cause", "_document"),
     ("_context", "_entity", "_values"),
     ("_config",),
-    ("_version", "_guard", "_header", "_ids"),
+    ("_version", "_callables", "_guard", "_header", "_ids"),
 )
+# Modules that a function may import, since few programs come to need them and a cold start pays for each.
+LATE = {
+    ("_recording", "_cause"),  # no exception, no need
+    ("_emitters.udp", "_emitters.resolver"),  # the daemon's host is a number, except in containers
+    ("lambda_runtime.handler", "lambda_runtime.loop"),  # for async handlers
+}
 HEIGHTS = {name: -depth for depth, floor in enumerate(FLOORS) for name in floor}
 
 
@@ -52,7 +58,7 @@ def faults(house: Path, heights: dict[str, int]) -> Iterator[str]:
             above = heights.get(_entry(target), -len(heights)) >= heights[_entry(module)]
             if target == "__init__":
                 yield f"{where} the face; import the module that has it"
-            elif late:
+            elif late and (module, target) not in LATE:
                 yield f"{where} {target} inside a function"
             elif above and not _one_folder(module, target):
                 yield f"{where} {target}, which is no lower"

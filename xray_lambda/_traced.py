@@ -5,31 +5,19 @@ from __future__ import annotations
 from functools import partial, wraps
 
 from xray_lambda._api import subsegment
+from xray_lambda._callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, code_of, name_of, overload
 from xray_lambda._context import current
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
-    from types import CodeType
     from typing import ParamSpec, TypeVar
-    from typing import overload as overload  # noqa: PLC0414 - for handler.py as well
 
     from xray_lambda._entity import Entity, Ignored, Namespace
 
     P = ParamSpec("P")
     R = TypeVar("R")
     F = TypeVar("F", bound=Callable[..., object])
-else:
-
-    def overload(function: object) -> object:
-        """Stand in for typing.overload, which only type checkers need."""
-        return function
-
-
-# Code flags as in `inspect`, which costs 8 ms of cold start.
-_GENERATOR = 0x20
-_COROUTINE = 0x80 | 0x100
-_ASYNC_GENERATOR = 0x200
 
 
 @overload
@@ -61,38 +49,16 @@ def _trace(function: object, *, name: str | None, namespace: Namespace | None, i
     return _wrapper_for(function)(function, partial(subsegment, name, namespace=namespace, ignore=ignore))
 
 
-def name_of(function: object) -> str:
-    """Return what a function is called, the one inside partials and callable objects included."""
-    while isinstance(function, partial):
-        function = function.func
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    return str(name).replace("<locals>.", "")
-
-
 def _wrapper_for(function: Callable[..., object]) -> Callable[..., object]:
     if _is_context_manager_factory(function):
         return _context_manager
     code = code_of(function)
     flags = 0 if code is None else code.co_flags
-    if flags & _ASYNC_GENERATOR:
+    if flags & ASYNC_GENERATOR:
         return _async_generator
-    if flags & _COROUTINE:
+    if flags & COROUTINE:
         return _coroutine
-    return _generator if flags & _GENERATOR else _function
-
-
-def code_of(function: Callable[..., object]) -> CodeType | None:
-    """Return the code that a call runs: of a function, a bound method, a partial or an object with `__call__`."""
-    while isinstance(function, partial):
-        function = function.func
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    return code if isinstance(code, type(code_of.__code__)) else None
-
-
-def is_coroutine_function(function: Callable[..., object]) -> bool:
-    """Say whether a call of `function` gives a coroutine."""
-    code = code_of(function)
-    return code is not None and bool(code.co_flags & _COROUTINE)
+    return _generator if flags & GENERATOR else _function
 
 
 def _is_context_manager_factory(function: object) -> bool:
@@ -142,7 +108,7 @@ def _context_manager(function: Callable[..., object], opened: Callable[[], Entit
 
 def _wraps_async_generator(function: object) -> bool:
     code = getattr(getattr(function, "__wrapped__", None), "__code__", None)
-    return code is not None and bool(code.co_flags & _ASYNC_GENERATOR)
+    return code is not None and bool(code.co_flags & ASYNC_GENERATOR)
 
 
 class _Steps:

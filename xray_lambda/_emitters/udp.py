@@ -7,12 +7,12 @@ import _socket
 import logging
 import os
 
-from xray_lambda._emitters.resolver import Resolver
 from xray_lambda._guard import say_once, swallow
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from xray_lambda._config import DaemonAddress
+    from xray_lambda._emitters.resolver import Resolver
 
 PREFIX = '{"format":"json","version":1}\n'
 
@@ -28,9 +28,15 @@ class UDPEmitter:
     def __init__(self, address: DaemonAddress) -> None:
         self.address = address
         self._family, self._target = literal_target(address.host, address.port)
-        self._resolver = None if self._target else Resolver(address.host, address.port, self._resolved)
+        self._resolver = None if self._target else self._look_up(address)
         self._socket: _socket.socket | None = None
         self._watching_forks = False
+
+    def _look_up(self, address: DaemonAddress) -> Resolver:
+        """Return what resolves a host name; numeric addresses, Lambda's among them, save 0.1 ms of loading it."""
+        from xray_lambda._emitters.resolver import Resolver  # noqa: PLC0415
+
+        return Resolver(address.host, address.port, self._resolved)
 
     def send(self, document: str) -> None:
         """Send one document; never raises and never waits."""

@@ -1,12 +1,19 @@
-"""Replaces an attribute of a class or module by a wrapper, once, and puts the original back."""
+"""Patching: attributes of modules and classes, replaced now or when the program imports them, and put back."""
 
 from __future__ import annotations
 
+import sys
+
+from xray_lambda._guard import swallow
+
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
     Wrapper = Callable[[Callable[..., object]], Callable[..., object]]
+    WhenImported = Callable[[ModuleType], None]
 
 _MISSING = object()
 _replaced: dict[tuple[int, str], tuple[object, str, object, object]] = {}
@@ -36,3 +43,78 @@ def restore(owner: object, name: str) -> None:
         delattr(owner, name)
     else:
         setattr(owner, name, original)
+
+
+_waiting: dict[str, list[WhenImported]] = {}
+
+
+def when_imported(name: str, action: WhenImported) -> None:
+    """Call `action(module)` once the module `name` is loaded; never imports it."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    if module is not None and not getattr(spec, "_initializing", False):
+        action(module)
+        return
+    _waiting.setdefault(name, []).append(action)
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def forget(name: str, action: WhenImported) -> None:
+    """Take back a `when_imported` that has not happened yet."""
+    actions = _waiting.get(name, [])
+    if action in actions:
+        actions.remove(action)
+    _leave_when_done()
+
+
+def _leave_when_done() -> None:
+    """Take the finder out of the program's imports when nothing waits any more."""
+    if not any(_waiting.values()) and _FINDER in sys.meta_path:
+        sys.meta_path.remove(_FINDER)
+
+
+class _Finder:
+    """Finds the waited-for modules by asking the finders behind it, and follows up when one has been executed."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not _waiting.get(name):
+            return None
+        for finder in sys.meta_path:
+            find = None if finder is _FINDER else getattr(finder, "find_spec", None)
+            spec = None if find is None else find(name, path, target)
+            if spec is not None:
+                return _followed(spec)
+        return None
+
+
+def _followed(spec: ModuleSpec) -> ModuleSpec:
+    """Make the spec's loader run what waits for the module, and leave no trace of that on the loader."""
+    loader = spec.loader
+    execute = getattr(loader, "exec_module", None)
+    if execute is None:
+        return spec
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.__dict__["exec_module"]
+        execute(module)
+        _follow_up(module)
+
+    try:
+        loader.exec_module = exec_module  # type: ignore[union-attr, method-assign]
+    except AttributeError as fault:  # a loader without attributes of its own
+        swallow(fault)
+    return spec
+
+
+def _follow_up(module: ModuleType) -> None:
+    for action in _waiting.pop(module.__name__, ()):
+        try:
+            action(module)
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
+    _leave_when_done()
+
+
+_FINDER = _Finder()

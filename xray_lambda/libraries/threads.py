@@ -9,8 +9,7 @@ import sys
 from functools import wraps
 
 from xray_lambda._context import carried
-from xray_lambda.libraries._hook import forget, when_imported
-from xray_lambda.libraries._patching import replace, restore
+from xray_lambda.libraries._patching import forget, replace, restore, when_imported
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:

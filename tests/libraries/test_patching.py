@@ -1,4 +1,4 @@
-"""The import hook follows up when the program imports a module, and changes nothing else of the import."""
+"""Patching replaces once and puts back, now or when the program imports a module, and changes no import."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from xray_lambda.libraries._hook import forget, when_imported
+from xray_lambda.libraries._patching import forget, replace, restore, when_imported
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
 
@@ -71,3 +72,46 @@ def test_a_module_that_fails_to_import_fails_as_before(tmp_path: Path, monkeypat
         importlib.import_module("failing")
     assert seen == []
     forget("failing", action)
+
+
+class Base:
+    def inherited(self) -> str:
+        return "base"
+
+
+class Derived(Base):
+    def own(self) -> str:
+        return "derived"
+
+
+def louder(method: Callable[..., object]) -> Callable[..., object]:
+    return lambda self: f"{method(self)}!"
+
+
+def test_an_attribute_is_replaced_once_and_put_back_as_it_was() -> None:
+    own = vars(Derived)["own"]
+    replace(Derived, "own", louder)
+    replace(Derived, "own", louder)
+    assert Derived().own() == "derived!"
+    restore(Derived, "own")
+    restore(Derived, "own")
+    assert vars(Derived)["own"] is own
+
+
+def test_an_inherited_attribute_is_inherited_again_afterwards() -> None:
+    replace(Derived, "inherited", louder)
+    assert (Derived().inherited(), Base().inherited()) == ("base!", "base")
+    restore(Derived, "inherited")
+    assert "inherited" not in vars(Derived)
+
+
+def test_what_somebody_has_wrapped_further_is_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(Derived, "own", louder)
+    ours = vars(Derived)["own"]
+    theirs = louder(ours)
+    monkeypatch.setattr(Derived, "own", theirs)
+    restore(Derived, "own")
+    assert vars(Derived)["own"] is theirs
+    monkeypatch.undo()
+    restore(Derived, "own")
+    assert Derived().own() == "derived"
