@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import textwrap
@@ -50,16 +51,20 @@ def run_json(*arguments: str, cwd: Path, **settings: str) -> tuple[int, dict[str
 
 
 def start(*arguments: str, cwd: Path, **settings: str) -> subprocess.Popen[str]:
-    """Start `xray-lambda` and leave it running."""
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=environment(**settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """Start `xray-lambda` and leave it running, to be interrupted even where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an ignored signal would be inherited
+    try:
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=cwd,
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_on_terminal(*arguments: str, cwd: Path, **settings: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from xray_lambda.cli.arguments import parser
 from xray_lambda.cli.console import Problem, console_for, never_fail_to_encode, printable
+from xray_lambda.cli.interrupts import Interrupted
 from xray_lambda.cli.outcome import NOT_SET_UP
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
-
-INTERRUPTED, BROKEN_PIPE, TERMINATED = (128 + number for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM))
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.run is None:
         words.print_help(sys.stderr)
         return NOT_SET_UP
-    with _unwinding_at_sigterm():
-        return _run(arguments)
+    return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -41,24 +38,12 @@ def _run(arguments: argparse.Namespace) -> int:
         console = console_for(sys.stderr, os.environ)
         print(f"{console.paint('xray-lambda:', 'red', 'bold')} {printable(problem)}", file=sys.stderr)
         return NOT_SET_UP
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter would complain at its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return 128 + signal.SIGPIPE
     return code
-
-
-@contextlib.contextmanager
-def _unwinding_at_sigterm() -> Iterator[None]:
-    """Unwind at SIGTERM as at Ctrl-C, so that the function's process never outlives the command."""
-
-    def stop(_number: int, _frame: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from xray_lambda.cli import process, receiver, runtime_api
+from xray_lambda.cli import interrupts, process, receiver, runtime_api
 from xray_lambda.cli.runtime_api import Happening
 
 if TYPE_CHECKING:
@@ -53,11 +53,14 @@ def invoke(request: Request) -> Outcome:
     invocation = runtime_api.Invocation(request.event, _headers(request), request.timeout)
     launched = time.time()
     with (
+        interrupts.told(lambda number: happenings.put(Happening("interrupt", time.time(), exit_code=number))),
         receiver.open_mailbox() as mailbox,
         runtime_api.serve(invocation, happenings.put) as address,
         process.run_function(request, address, mailbox.port, happenings.put),
     ):
         story = _follow(happenings, request.timeout)
+    if story[-1].kind == "interrupt":
+        raise interrupts.Interrupted(story[-1].exit_code)
     return _outcome(request, story, launched, *receiver.read_documents(mailbox.datagrams))
 
 
@@ -91,7 +94,7 @@ def _follow(happenings: queue.SimpleQueue[Happening], timeout: float) -> list[Ha
 
 def _over(story: list[Happening]) -> bool:
     kinds = [happening.kind for happening in story]
-    return kinds.count("next") > 1 or any(kind in ("exit", "timeout", "init error") for kind in kinds)
+    return kinds.count("next") > 1 or any(kind in ("exit", "timeout", "interrupt", "init error") for kind in kinds)
 
 
 def _outcome(

@@ -53,9 +53,9 @@ def run_function(
         threading.Thread(target=_copy_logs, args=(process.stdout,), daemon=True),
         threading.Thread(target=_await_exit, args=(process, tell), daemon=True),
     )
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         yield
     finally:
         _end(process)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Kind = Literal["next", "response", "error", "init error", "exit", "timeout"]
+Kind = Literal["next", "response", "error", "init error", "exit", "timeout", "interrupt"]
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
