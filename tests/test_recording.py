@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.schema import checked
-from xray_lambda import current_subsegment, segment, subsegment
+from xray_lambda import _cause, current_subsegment, segment, subsegment, traced_handler
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
 if TYPE_CHECKING:
@@ -345,3 +345,36 @@ def test_a_segment_of_our_own_stands_alone() -> None:
     }
     assert sorted(about[0]) == ["runtime", "runtime_version"]
     assert about[1]["xray"]["sdk"] == "xray_lambda"
+
+
+def test_a_fault_of_ours_while_describing_an_exception_costs_the_description_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("ours")
+
+    for ours in ("is_fault", "describe"):
+        with monkeypatch.context() as patched, capture(strict=False) as traces:
+            patched.setattr(_cause, ours, broken)
+            with pytest.raises(KeyError, match="theirs"), subsegment("work"):
+                raise KeyError("theirs")
+            assert (traces.one.name, traces.one.flags) == ("work", {"fault"})
+
+
+def test_early_sending_shows_what_is_killed_half_way() -> None:
+    """The handler as in progress, and each child as it closes: what a timeout leaves behind is complete so far."""
+    seen: list[list[tuple[str, bool]]] = []
+
+    @traced_handler(service="shop")
+    def handler(event: object, context: object) -> None:
+        with subsegment("first"), subsegment("inner"):
+            pass
+        seen.append([(checked(text)["name"], "in_progress" in text) for text in caught._emitter.documents])
+
+    with capture(early=True) as caught:
+        handler({}, None)
+        first, *_, last = caught.documents
+    assert seen == [[("handler", True), ("inner", False), ("first", False)]]
+    assert first["annotations"] == {"ColdStart": True, "Service": "shop"}
+    assert (first["id"], first["name"]) == (last["id"], last["name"])
+    assert "in_progress" not in last

@@ -27,7 +27,7 @@ def name_of(function: object) -> str:
     while isinstance(function, partial):
         function = function.func
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    return str(name).replace("<locals>.", "")
+    return str(name).rpartition("<locals>.")[2]
 
 
 def code_of(function: Callable[..., object]) -> CodeType | None:

@@ -149,6 +149,8 @@ SETTINGS = (
             "room for the metadata of one subsegment"),
     Setting("stream_bytes", ("XRAY_LAMBDA_STREAM_BYTES",), parse_count, 48_000,
             "finished children a parent may hold before the oldest are sent"),
+    Setting("early", ("XRAY_LAMBDA_EARLY",), parse_flag, False,
+            "send the handler when it starts, and children as they close: a timeout loses neither"),
     Setting("strict", ("XRAY_LAMBDA_STRICT",), parse_flag, False,
             "raise our own faults instead of swallowing them; for tests"),
 )  # fmt: skip
@@ -170,6 +172,7 @@ class Config:
     stack_frames: int
     metadata_bytes: int
     stream_bytes: int
+    early: bool
     strict: bool
     sources: dict[str, str]
     problems: list[str]

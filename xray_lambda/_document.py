@@ -69,10 +69,19 @@ def encode(entity: Recording, room: int) -> str:
         f'"start_time":{start[:-9]}.{start[-9:-3]},"end_time":{end[:-9]}.{end[-9:-3]}'
     )
     annotations, details = entity.annotations, entity.details
-    if annotations is None and details is None:
-        return text
-    full = text + _sections(annotations, details or {}, room)
+    if details is None:
+        if annotations is None:
+            return text
+        details = {}
+    full = text + _sections(annotations, details, room)
     return full if len(full) <= _OWN_BYTES else text + _trimmed(annotations, details or {}, _OWN_BYTES - len(text))
+
+
+def encode_in_progress(entity: Recording, room: int) -> str:
+    """Return an open entity as a document that says so; the one that it closes with replaces it."""
+    start = str(entity.start_ns)
+    text = f'{{"name":{quoted_name(entity.name)},"id":"{entity.id}","start_time":{start[:-9]}.{start[-9:-3]}'
+    return f'{text},"in_progress":true{_sections(entity.annotations, entity.details or {}, room)}}}'
 
 
 def encode_bare(entity: Recording) -> str:

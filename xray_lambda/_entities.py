@@ -140,9 +140,13 @@ class Subsegment(Recording):
         return Subsegment(name, self, namespace, ignore)
 
     def _hand_on(self, document: str) -> None:
-        parent, root = self.parent, self.root
-        for text in parent.adopt(document):
-            root.recorder.emitter.send(_document.independent(text, root.trace_id, parent.id))
+        for text in self.parent.adopt(document):
+            self._send(text)
+
+    def _send(self, document: str) -> None:
+        """Send this subsegment, or one of those beside it, as a document of its own."""
+        root = self.root
+        root.recorder.emitter.send(_document.independent(document, root.trace_id, self.parent.id))
 
 
 class Segment(Recording):
@@ -183,6 +187,8 @@ class Segment(Recording):
     def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Subsegment:
         return Subsegment(name, self, namespace, ignore)
 
-    def _hand_on(self, document: str) -> None:
+    def _send(self, document: str) -> None:
         parent = "" if self.parent_id is None else f'"parent_id":"{self.parent_id}",'
         self.recorder.emitter.send(f'{{"trace_id":"{self.trace_id}",{parent}{document[1:]}')
+
+    _hand_on = _send

@@ -68,9 +68,9 @@ class Recording(Entity):
             _set_current(self.before)
         else:
             self.unsettled = self.out_of_turn = True
+        if error is not None:
+            self._ended_by(error)
         try:
-            if error is not None:
-                self._ended_by(error)
             self.close()
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
@@ -110,6 +110,17 @@ class Recording(Entity):
     def _hand_on(self, document: str) -> None:
         raise NotImplementedError
 
+    def announce(self) -> None:
+        """Send this entity as work in progress, so that what is killed half-way can be seen; once, at the start."""
+        root = self.root
+        try:
+            self._send(_document.encode_in_progress(self, root.recorder.config.metadata_bytes))
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
+
+    def _send(self, document: str) -> None:
+        raise NotImplementedError
+
     def adopt(self, document: str) -> Sequence[str]:
         """Take a finished child; returns what has to be sent by itself: the oldest children beyond the byte budget.
 
@@ -125,7 +136,8 @@ class Recording(Entity):
             else:
                 self._waiting.append(document)
             self._size += len(document)
-            budget = root.recorder.config.stream_bytes
+            config = root.recorder.config
+            budget = 0 if config.early else config.stream_bytes
             return () if self._size <= budget else self._push_out(self._waiting, budget)
         finally:
             root.lock.release()
@@ -208,10 +220,14 @@ class Recording(Entity):
         return _causes().describe(error, root.recorded, root.recorder.new_id, stack_frames=frames, remote=remote)
 
     def _ended_by(self, error: BaseException) -> None:
-        if _causes().is_fault(error, self._ignore + self.root.recorder.config.ignore):
-            self.exception(error)
-        elif _causes().is_cancelled(error):
-            self.metadata({"cancelled": True}, namespace=_document.MARK)
+        try:
+            if _causes().is_fault(error, self._ignore + self.root.recorder.config.ignore):
+                self.exception(error)
+            elif _causes().is_cancelled(error):
+                self.metadata({"cancelled": True}, namespace=_document.MARK)
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
+            self.flag("fault")
 
     def _all_details(self) -> dict[str, object]:
         if self.details is None:

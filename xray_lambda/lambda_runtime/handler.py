@@ -7,7 +7,7 @@ from functools import partial, wraps
 
 from xray_lambda._callables import is_coroutine_function, name_of, overload
 from xray_lambda._context import current
-from xray_lambda._entities import FacadeSegment
+from xray_lambda._entities import FacadeSegment, Subsegment
 from xray_lambda._entity import UNTRACED
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import active
@@ -167,6 +167,8 @@ def _enter(options: Options, before: Entity | None, args: tuple[object, ...], kw
         if isinstance(parent, FacadeSegment):
             parent.handler = invocation
         _note_start(invocation, options, recorder.config, cold and is_on_demand(), args, kwargs)
+        if recorder.config.early and isinstance(invocation, Subsegment):
+            invocation.announce()
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
         return UNTRACED
@@ -204,6 +206,9 @@ def _leave(
             if error is None:
                 _note_result(invocation, options, result)
             invocation.__exit__(None, error, None)
+            segment = invocation.segment
+            if isinstance(segment, FacadeSegment) and segment.handler is invocation:
+                segment.handler = UNTRACED  # the two would be a cycle, which only the garbage collector frees
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
     _set_current(before)
