@@ -84,7 +84,7 @@ def describe(
     found, skipped = _collect(error, recorded)
     ids = {id(one): new_id() for one in found}
     exceptions = [_exception(one, ids, recorded, stack_frames) for one in found]
-    _link_groups(found, exceptions)
+    _link_groups(found, exceptions, recorded)
     for one in found:
         recorded.remember(one, ids[id(one)])
     if remote:
@@ -127,11 +127,11 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
     return tuple(one for one in members[:_MAX_EXCEPTIONS] if isinstance(one, BaseException))
 
 
-def _exception(
-    error: BaseException, ids: dict[int, str], recorded: Recorded, stack_frames: int
-) -> dict[str, object]:
+def _exception(error: BaseException, ids: dict[int, str], recorded: Recorded, stack_frames: int) -> dict[str, object]:
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
     entry: dict[str, object] = {"id": ids[id(error)], "type": clean(name), "message": _message(error)}
     stack, truncated = stack_of(error.__traceback__, stack_frames)
     if stack:
@@ -150,10 +150,11 @@ def _message(error: BaseException) -> str:
     return clean(text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…")
 
 
-def _link_groups(found: list[BaseException], exceptions: list[dict[str, object]]) -> None:
+def _link_groups(found: list[BaseException], exceptions: list[dict[str, object]], recorded: Recorded) -> None:
     """Link each group to its first member, and the end of each member's own chain to the next member.
 
-    X-Ray has one `cause` an exception: so every member can be reached from the group.
+    X-Ray has one `cause` an exception: so every member can be reached from the group. Of the members that
+    the trace has already, as those of a TaskGroup, the first comes last: what it leads to is settled.
     """
     entries = {entry["id"]: entry for entry in exceptions}
     by_error = {id(error): entry for error, entry in zip(found, exceptions, strict=True)}
@@ -164,6 +165,9 @@ def _link_groups(found: list[BaseException], exceptions: list[dict[str, object]]
             if entry is not None:
                 _end_of_chain(last, entries).setdefault("cause", entry["id"])
                 last = entry
+        known = next(filter(None, map(recorded.find, _members(group))), None)
+        if known is not None:
+            _end_of_chain(last, entries).setdefault("cause", known)
 
 
 def _end_of_chain(entry: dict[str, object], entries: dict[object, dict[str, object]]) -> dict[str, object]:

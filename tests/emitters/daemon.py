@@ -25,7 +25,8 @@ class Daemon:
     """Listens on a loopback port, a free one unless told; a context manager."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(self.family, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._socket.bind((host, port))
         self._socket.setblocking(False)

@@ -54,7 +54,8 @@ class RuntimeAPI(http.server.ThreadingHTTPServer):
         self.answers = [Answer("nothing", None, "", []) for _ in invocations]
         self.init_error: Any = None
         self.restored = 0
-        self.late: list[Document] = []
+        self.primed: list[Document] = []  # arrived before the first invocation
+        self.late: list[Document] = []  # arrived between two
         self._invocations = invocations
         self._handed_out = 0
         self._daemon = daemon
@@ -68,9 +69,9 @@ class RuntimeAPI(http.server.ThreadingHTTPServer):
         """Return an invocation and its number; None where there is no more, or where the tests have ended."""
         self._round.wait(PATIENCE)
         with self._lock:
-            if self._workers == 1:
-                self.late += self._daemon.take()
             number = self._handed_out
+            if self._workers == 1:
+                (self.late if number else self.primed).extend(self._daemon.take())
             if number == len(self._invocations):
                 return None
             self._handed_out += 1

@@ -41,14 +41,15 @@ class Resolver:
         os.register_at_fork(after_in_child=self._start_anew)
 
     def _start_anew(self) -> None:
-        """Forget what only the parent of a fork has: its thread, and a lock that the thread may have held."""
+        """Leave to the parent of a fork what is its own: its thread, a lock that may be held, what it will send."""
         self._lock = threading.Lock()
         self._thread = None
+        self._held.clear()
 
     def hold(self, data: bytes) -> None:
         """Keep a datagram and see that a lookup is under way; the oldest of more than 200 is dropped."""
-        self._held.append(data)
         with self._lock:
+            self._held.append(data)
             if self._is_looking() or time.monotonic() < self._next_try:
                 return
             self._thread = threading.Thread(target=self._look_up, name="xray_lambda-dns", daemon=True)
@@ -71,6 +72,9 @@ class Resolver:
             swallow(fault)
 
     def _take(self) -> list[bytes]:
-        held = list(self._held)
-        self._held.clear()
-        return held
+        """Return what is held; who comes later, not knowing the address yet, has it looked up once more."""
+        with self._lock:
+            held = list(self._held)
+            self._held.clear()
+            self._thread = None
+            return held

@@ -6,6 +6,7 @@ from __future__ import annotations
 import _socket
 import logging
 import os
+from _thread import allocate_lock
 
 from xray_lambda._guard import say_once, swallow
 
@@ -30,6 +31,7 @@ class UDPEmitter:
         self._family, self._target = literal_target(address.host, address.port)
         self._resolver = None if self._target else self._look_up(address)
         self._socket: _socket.socket | None = None
+        self._lock = allocate_lock()  # held while a socket is replaced
         self._watching_forks = False
 
     def _look_up(self, address: DaemonAddress) -> Resolver:
@@ -41,21 +43,23 @@ class UDPEmitter:
     def send(self, document: str) -> None:
         """Send one document; never raises and never waits."""
         data = (PREFIX + document).encode("ascii", "replace")
+        sender = self._socket
         try:
-            self._socket.send(data)  # type: ignore[union-attr]
+            sender.send(data)  # type: ignore[union-attr]
         except ConnectionRefusedError:  # the datagram before this one met no daemon
             self._send_again(data)
         except Exception:  # noqa: BLE001 - no socket yet, none any more, or no address: rare, and told apart there
-            self._send_anew(data)
+            self._send_anew(data, sender)
 
-    def _send_anew(self, data: bytes) -> None:
-        """Send with a new socket, or hold the datagram until the address is known."""
+    def _send_anew(self, data: bytes, failed: _socket.socket | None) -> None:
+        """Send with a new socket in the place of `failed`, or hold the datagram until the address is known."""
         try:
             if self._target is None:
                 self._resolver.hold(data)  # type: ignore[union-attr]  # there is one where there is no target
             else:
-                self._socket = self._open(self._target)
-                self._socket.send(data)
+                self._replace(failed, self._target).send(data)
+        except ConnectionRefusedError:
+            self._send_again(data)
         except OSError as error:
             self._tell_loss(error)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
@@ -68,29 +72,61 @@ class UDPEmitter:
         except Exception as error:  # noqa: BLE001 - the same daemon, down still; another thread may have sent between
             say_once(logging.DEBUG, "udp refused", "xray_lambda: no X-Ray daemon at %s: %s", self.address, error)
 
-    def _open(self, target: tuple[object, ...]) -> _socket.socket:
+    def _replace(self, failed: _socket.socket | None, target: tuple[object, ...]) -> _socket.socket:
+        """Return a new socket, or the one that another thread has put in the place of `failed` meanwhile."""
+        self._watch_forks()
+        with self._lock:
+            if self._socket is failed or self._socket is None:
+                if failed is not None:
+                    self._discard(failed)
+                self._socket = _connected(self._family, target)
+            return self._socket
+
+    def _discard(self, sender: _socket.socket) -> None:
+        """Close a socket; where it was closed under us, its number may be another's by now, and is left alone."""
+        try:
+            ours = sender.getpeername()[1] == self._target[1]  # type: ignore[index]
+        except OSError:
+            ours = False
+        if ours:
+            sender.close()
+        else:
+            sender.detach()
+
+    def _watch_forks(self) -> None:
         if not self._watching_forks:
             self._watching_forks = True
-            os.register_at_fork(after_in_child=self._forget_socket)
-        sender = _socket.socket(self._family, _socket.SOCK_DGRAM)
-        sender.setblocking(False)
-        sender.connect(target)
-        return sender
+            os.register_at_fork(after_in_child=self._start_anew)
 
-    def _forget_socket(self) -> None:
-        self._socket = None  # collected, and so closed, when no thread is sending with it any more
+    def _start_anew(self) -> None:
+        """Forget the parent's socket, and a lock that another of its threads may have held."""
+        self._lock = allocate_lock()
+        sender, self._socket = self._socket, None
+        if sender is not None:
+            self._discard(sender)
 
     def _resolved(self, family: int, target: tuple[object, ...], held: list[bytes]) -> None:
         """Take the address that the resolver found, and send what waited for it."""
         self._family, self._target = family, target
         for data in held:
-            self._send_anew(data)
+            self._send_anew(data, None)
 
     def _tell_loss(self, reason: OSError) -> None:
         message = (
             "xray_lambda: a document could not be sent to the X-Ray daemon at %s: %s. Told once; traces have gaps."
         )
         say_once(logging.WARNING, "udp", message, self.address, reason)
+
+
+def _connected(family: int, target: tuple[object, ...]) -> _socket.socket:
+    sender = _socket.socket(family, _socket.SOCK_DGRAM)
+    try:
+        sender.setblocking(False)
+        sender.connect(target)
+    except BaseException:
+        sender.close()
+        raise
+    return sender
 
 
 def literal_target(host: str, port: int) -> tuple[int, tuple[object, ...] | None]:
