@@ -1,6 +1,7 @@
 # make            what there is
 # make demo       see a trace
 # make test       everything that has to pass
+# make bench      what tracing costs, beside aws-xray-sdk
 
 # The first python3 that runs, 3.8 or newer: it only runs tools/, which find the one to work with.
 PYTHON ?= $(shell for p in python3 python /usr/bin/python3 python3.11 python3.14 python3.13 python3.12 python3.10; do \
@@ -8,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python /usr/bin/python3 python3.11 python3.14
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean need-python
+.PHONY: help demo test bench lint format clean need-python
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
@@ -21,6 +22,10 @@ test: need-python  ## lint, the whole suite on Python 3.11, the core tests on ev
 	@$(PYTHON) tools/environments.py all
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) tools/matrix.py
+
+bench: need-python  ## measure what tracing costs, beside aws-xray-sdk in one run
+	@$(PYTHON) tools/environments.py bench
+	$(BIN)/python benchmarks/compare.py $(OPTIONS)
 
 lint: need-python  ## ruff and mypy, over the package, tests, tools and examples
 	@$(PYTHON) tools/environments.py dev
