@@ -31,7 +31,10 @@ class SegmentNotFoundError(Exception):
 
 def lambda_header() -> str | None:
     """Return what Lambda's runtime says of the current invocation's trace."""
-    return os.environ.get("_X_AMZN_TRACE_ID")
+    try:
+        return os.environ["_X_AMZN_TRACE_ID"]  # `get` costs half as much again
+    except KeyError:
+        return None
 
 
 def in_lambda() -> bool:

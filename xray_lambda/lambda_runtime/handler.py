@@ -160,18 +160,19 @@ def _enter(options: Options, before: Entity | None, args: tuple[object, ...], kw
             parent = _parent(recorder, before, header)
         cold, recorder.cold = recorder.cold, False
         invocation = parent.child(options.name, None, options.ignore)  # type: ignore[arg-type]
-        if not invocation.sampled:
+        if not isinstance(invocation, Subsegment):
             _set_current(invocation)
             return invocation
         invocation.__enter__()
         if isinstance(parent, FacadeSegment):
             parent.handler = invocation
-        _note_start(invocation, options, recorder.config, cold and is_on_demand(), args, kwargs)
-        if recorder.config.early and isinstance(invocation, Subsegment):
-            invocation.announce()
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
         return UNTRACED
+    try:
+        _note_start(invocation, options, recorder.config, cold and is_on_demand(), args, kwargs)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
     return invocation
 
 
@@ -215,15 +216,15 @@ def _leave(
 
 
 def _note_start(
-    invocation: Entity,
+    invocation: Subsegment,
     options: Options,
     config: Config,
     cold: bool,  # noqa: FBT001 - one caller
     args: tuple[object, ...],
     kwargs: dict[str, object],
 ) -> None:
-    """Annotate ColdStart, Service and tenant_id, and keep the event where that is wanted."""
-    invocation.annotate(_COLD if cold else _WARM)
+    """Annotate ColdStart, Service and tenant_id, keep the event, and tell of the start, where that is wanted."""
+    invocation.annotations = {"ColdStart": '"ColdStart":true' if cold else '"ColdStart":false'}
     service = options.service or config.service
     if service is not None:
         invocation.annotate(Service=service)
@@ -233,10 +234,8 @@ def _note_start(
     if config.capture_event if options.capture_event is None else options.capture_event:
         event = kwargs.get("event", args[-2] if len(args) > 1 else None)
         _capture(invocation, options, "event", event)
-
-
-_COLD: dict[str, object] = {"ColdStart": True}
-_WARM: dict[str, object] = {"ColdStart": False}
+    if config.early:
+        invocation.announce()
 
 
 def is_on_demand() -> bool:
