@@ -33,12 +33,13 @@ FLOORS = (
     ("_recording",),
     ("_annotations", "_cause", "_document"),
     ("_context", "_entity", "_values"),
-    ("_config",),
-    ("_version", "_callables", "_guard", "_header", "_ids"),
+    ("_config", "_objects"),
+    ("_version", "_callables", "_guard", "_header", "_ids", "_scalars"),
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {
     ("_recording", "_cause"),  # no exception, no need
+    ("_values", "_objects"),  # no instance in metadata, no need
     ("_emitters.udp", "_emitters.resolver"),  # the daemon's host is a number, except in containers
     ("lambda_runtime.handler", "lambda_runtime.loop"),  # for async handlers
 }

@@ -9,7 +9,8 @@ import sys
 from json.encoder import encode_basestring_ascii as quote
 
 from xray_lambda._guard import say_once
-from xray_lambda._values import clean, label, scalar_of
+from xray_lambda._scalars import integer_text, label, scalar_of
+from xray_lambda._values import clean
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ MAX_ANNOTATIONS = 50
 _MAX_KEY = 500
 _MAX_VALUE = 1000
 _LARGEST = 2**63
+_MAX_KNOWN = 1000
 
 _OURS = os.path.dirname(__file__) + os.sep
-_keys: set[str] = set()
+# Keys that need no cleaning, as they begin an annotation in JSON. A key of a subclass of str, which finds its
+# equal here, may print itself as something else.
+_beginnings: dict[object, str] = {}
 
 
 def put(annotations: dict[str, str], values: Mapping[str, object]) -> None:
@@ -32,14 +36,14 @@ def put(annotations: dict[str, str], values: Mapping[str, object]) -> None:
     for key, value in values.items():
         kind = type(value)
         # What nearly every annotation is, a short text or a number under a known key, takes 0.3 us, the rest 3 us.
-        if key not in _keys:
+        if key not in _beginnings:
             _put_checked(annotations, key, value)
         elif kind is str and len(value) <= _MAX_VALUE and value.isascii():  # type: ignore[arg-type, attr-defined]
-            annotations[key] = f'"{key}":{quote(value)}'  # type: ignore[arg-type]
+            annotations[key] = _beginnings[key] + quote(value)  # type: ignore[arg-type]
         elif kind is int and -_LARGEST <= value < _LARGEST:  # type: ignore[operator]
-            annotations[key] = f'"{key}":{value}'
+            annotations[key] = f"{_beginnings[key]}{value}"
         elif kind is bool:
-            annotations[key] = f'"{key}":true' if value else f'"{key}":false'
+            annotations[key] = _beginnings[key] + ("true" if value else "false")
         else:
             _put_checked(annotations, key, value)
     if len(annotations) > MAX_ANNOTATIONS:
@@ -47,15 +51,13 @@ def put(annotations: dict[str, str], values: Mapping[str, object]) -> None:
 
 
 def _put_checked(annotations: dict[str, str], key: object, value: object) -> None:
-    name = clean_key(key)
-    plain = _plain(value)
+    name, change = _clean_key(key)
+    plain, why_not = _plain(value)
     if plain is None:
-        _tell(name, "was dropped: it is None" if value is None else f"was dropped: {label(value)} has no plain value")
+        _tell(name, f"was dropped: {why_not}")
         return
-    if name != key:
-        _tell(name, f"was put as {key!r:.100}" if isinstance(key, str) else f"was put as {label(key)}")
-    if type(plain) is not type(value) or plain != value:
-        _tell(name, f"was put as {label(value)} and is recorded as {type(plain).__name__}, of what X-Ray takes")
+    if change or why_not:
+        _tell(name, change or why_not)
     annotations[name] = f'"{name}":{_json(plain)}'
 
 
@@ -65,42 +67,57 @@ def _json(plain: str | float) -> str:
     return ("true" if plain else "false") if isinstance(plain, bool) else repr(plain)
 
 
-def clean_key(key: object) -> str:
-    """Return `key` with everything but letters, digits and `_` as `_`; `order.id` becomes `order_id`."""
-    if key in _keys:
-        return str(key)
-    text = key if isinstance(key, str) else label(key)
-    name = re.sub(r"[^A-Za-z0-9_]", "_", text[:_MAX_KEY]) or "_"
-    if name == text and len(_keys) < 1000:
-        _keys.add(name)
-    return name
+def _clean_key(key: object) -> tuple[str, str]:
+    """Return `key` with everything but letters, digits and `_` as `_`, and what to tell of the change, if any.
+
+    `order.id` becomes `order_id`.
+    """
+    text = _plain(key)[0]
+    name = re.sub(r"[^A-Za-z0-9_]", "_", (str(text) if text is not None else label(key))[:_MAX_KEY]) or "_"
+    if name == text:
+        if len(_beginnings) < _MAX_KNOWN:
+            _beginnings[name] = f'"{name}":'
+        return name, ""
+    return name, f"was put as {text!r:.100}" if isinstance(text, str) else f"was put as {label(key)}"
 
 
-def _plain(value: object) -> str | float | None:
+def _plain(value: object) -> tuple[str | float | None, str]:
+    """Return what X-Ray takes for `value`, or None, and what to tell of the change or of the lack, if any."""
+    if value is None:
+        return None, "it is None"
     try:
         scalar = scalar_of(value)
     except Exception:  # noqa: BLE001 - whatever an object of the program does when it is looked at
-        return None
+        scalar = None
+    if scalar is None:
+        return None, f"{label(value)} has no plain value"
+    plain = _within_bounds(scalar)
+    if isinstance(plain, str) and isinstance(scalar, str) and len(plain) < len(scalar):
+        return plain, f"was cut from {len(scalar)} to {_MAX_VALUE} characters"
+    if type(plain) is not type(value):
+        return plain, f"was put as {label(value)} and is recorded as {type(plain).__name__}"
+    return plain, "" if plain == value else "held lone surrogates, which no reader takes"
+
+
+def _within_bounds(scalar: str | float) -> str | float:
     if isinstance(scalar, str):
-        text = clean(scalar)
+        text = clean(scalar[: _MAX_VALUE + 1])
         return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
-    if isinstance(scalar, (bool, type(None))):
-        return scalar
     if isinstance(scalar, float):
         return scalar if scalar - scalar == 0 else str(scalar)  # NaN and infinities are no JSON
-    if -_LARGEST <= scalar < _LARGEST:
-        return scalar
-    return str(scalar)[:_MAX_VALUE] if scalar.bit_length() < 10_000 else f"an integer of {scalar.bit_length()} bits"
+    return scalar if -_LARGEST <= scalar < _LARGEST else integer_text(scalar)[:_MAX_VALUE]
 
 
 def _drop_surplus(annotations: dict[str, str]) -> None:
     """Keep the first 50: X-Ray indexes no more of a trace."""
-    for name in list(annotations)[MAX_ANNOTATIONS:]:
-        del annotations[name]
-        _tell(name, f"was dropped: X-Ray indexes {MAX_ANNOTATIONS} annotations")
+    surplus = list(annotations)[MAX_ANNOTATIONS:]
+    for name in surplus:
+        annotations.pop(name, None)  # another thread may be at it too
+    _tell(surplus[0], f"was dropped: X-Ray indexes {MAX_ANNOTATIONS} annotations")
 
 
 def _tell(name: str, what: str) -> None:
+    """Warn once a call site; which annotation it was is the first that was changed there."""
     place = call_site()
     say_once(logging.WARNING, place, "xray_lambda: annotation %r at %s %s", name, place, what)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
+from weakref import ref
 
-from xray_lambda._values import clean, exception_text
+from xray_lambda._scalars import exception_text, type_name
+from xray_lambda._values import clean
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -14,55 +17,65 @@ if TYPE_CHECKING:
 
 _OURS = os.path.dirname(__file__) + os.sep
 _MAX_EXCEPTIONS = 10
+_MAX_COUNTED = 1000
 _MAX_MESSAGE = 2000
+_MAX_NAME = 500
 _MAX_REMEMBERED = 32
+
+# Read by what BaseException itself has for them: a class of the program's may give these names another meaning.
+_cause_of = vars(BaseException)["__cause__"].__get__
+_context_of = vars(BaseException)["__context__"].__get__
+_suppresses_context = vars(BaseException)["__suppress_context__"].__get__
+_traceback_of = vars(BaseException)["__traceback__"].__get__
+_state_of = vars(BaseException)["__dict__"].__get__
 
 
 def is_fault(error: BaseException, ignored: tuple[type[BaseException], ...]) -> bool:
     """Say whether `error` is a fault: not ignored, no cancellation, no closed generator, no clean exit."""
-    if isinstance(error, ignored):
+    if issubclass(type(error), (*ignored, GeneratorExit)) or is_cancelled(error):
         return False
-    if isinstance(error, SystemExit):
-        return error.code not in (None, 0)
-    return not isinstance(error, GeneratorExit) and not is_cancelled(error)
+    return not (isinstance(error, SystemExit) and _is_clean(error.code))
+
+
+def _is_clean(code: object) -> bool:
+    """Say whether Python exits with status 0 for the code of a SystemExit."""
+    return code is None or (isinstance(code, int) and int.__index__(code) == 0)
 
 
 def is_cancelled(error: BaseException) -> bool:
     """Say whether `error` is asyncio's CancelledError, without importing asyncio."""
     asyncio = sys.modules.get("asyncio.exceptions")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+    return asyncio is not None and issubclass(type(error), asyncio.CancelledError)
 
 
 class Recorded:
     """Which exceptions a trace has recorded already, so that one that passes through its ancestors is named by id.
 
-    Nothing is kept alive and nothing is set on the exception: it is known again by its identity, type, message
-    and raising line. A new exception at a freed address that equals it in all of these reads the same in a trace.
+    Nothing is set on an exception, and it is not kept alive. It is known by a weak reference or, where its class
+    takes none, as the builtin ones, by its dict: as long as that is held here, no other exception can have it.
     """
 
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[tuple[object, ...], str]] = {}
+        self._known: list[tuple[object, str]] = []
 
     def find(self, error: BaseException) -> str | None:
         """Return the id under which `error` was recorded, or None."""
-        known = self._known.get(id(error))
-        return known[1] if known is not None and known[0] == _marks(error) else None
+        state = _state_of(error)
+        for mark, exception_id in self._known:
+            if (mark() is error) if isinstance(mark, ref) else (mark is state):
+                return exception_id
+        return None
 
     def remember(self, error: BaseException, exception_id: str) -> None:
         """Keep the id of `error`, and forget the oldest of too many."""
-        if len(self._known) >= _MAX_REMEMBERED:
-            self._known.pop(next(iter(self._known)), None)
-        self._known[id(error)] = (_marks(error), exception_id)
-
-
-def _marks(error: BaseException) -> tuple[object, ...]:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    line = traceback and (traceback.tb_frame.f_code, traceback.tb_lineno)
-    return (type(error), exception_text(error)[:_MAX_MESSAGE], line)
+        try:
+            mark: object = ref(error)
+        except TypeError:
+            mark = _state_of(error)
+        self._known.append((mark, exception_id))
+        del self._known[:-_MAX_REMEMBERED]
 
 
 def describe(
@@ -81,67 +94,75 @@ def describe(
     known = recorded.find(error)
     if known is not None:
         return known
-    found, skipped = _collect(error, recorded)
-    ids = {id(one): new_id() for one in found}
-    exceptions = [_exception(one, ids, recorded, stack_frames) for one in found]
-    _link_groups(found, exceptions, recorded)
-    for one in found:
-        recorded.remember(one, ids[id(one)])
+    found = _collect(error, recorded)
+    told, skipped = found[:_MAX_EXCEPTIONS], found[_MAX_EXCEPTIONS:]
+    exceptions = [_exception(one, new_id(), stack_frames) for one in told]
+    _link(told, exceptions, recorded)
+    for one, entry in zip(told, exceptions, strict=True):
+        recorded.remember(one, str(entry["id"]))
     if remote:
         exceptions[0]["remote"] = True
     if skipped:
-        exceptions[-1]["skipped"] = skipped
+        exceptions[-1]["skipped"] = len(skipped)
     return {**_working_directory(), "exceptions": exceptions}
 
 
-def _collect(error: BaseException, recorded: Recorded) -> tuple[list[BaseException], int]:
-    """Return `error` and all that hangs on it, depth first, without what is recorded already; and how many more."""
+def _collect(error: BaseException, recorded: Recorded) -> list[BaseException]:
+    """Return `error` and all that hangs on it, depth first, without what is recorded already."""
     found: list[BaseException] = []
     seen: set[int] = set()
     waiting = [error]
-    while waiting and len(found) < _MAX_EXCEPTIONS:
+    while waiting and len(found) < _MAX_COUNTED:
         one = waiting.pop()
-        if id(one) in seen or recorded.find(one) is not None:
-            continue
+        if id(one) not in seen and recorded.find(one) is None:
+            found.append(one)
+            waiting.extend(reversed(_below(one)))
         seen.add(id(one))
-        found.append(one)
-        cause = cause_of(one)
-        waiting.extend(reversed(_members(one)))
-        if cause is not None:
-            waiting.append(cause)
-    return found, sum(id(one) not in seen for one in waiting)
+    return found
 
 
-def cause_of(error: BaseException) -> BaseException | None:
-    """Return what Python itself would print as the cause of `error`."""
-    if error.__cause__ is not None:
-        return error.__cause__
-    return None if error.__suppress_context__ else error.__context__
+def _below(error: BaseException) -> list[BaseException]:
+    """Return what Python itself would print with `error`: its cause or its context, and the members of a group."""
+    cause = _cause_of(error)
+    if cause is None and not _suppresses_context(error):
+        cause = _context_of(error)
+    return [*([] if cause is None else [cause]), *_members(error)]
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
     """Return the members of an exception group, the backport's for Python 3.10 included."""
     if not any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__):
         return ()
-    members = getattr(error, "exceptions", ())
-    return tuple(one for one in members[:_MAX_EXCEPTIONS] if isinstance(one, BaseException))
+    members = getattr(error, "exceptions", None)
+    if not isinstance(members, tuple):
+        return ()
+    return tuple(one for one in members[:_MAX_COUNTED] if isinstance(one, BaseException))
 
 
-def _exception(error: BaseException, ids: dict[int, str], recorded: Recorded, stack_frames: int) -> dict[str, object]:
-    kind = type(error)
-    name = (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    entry: dict[str, object] = {"id": ids[id(error)], "type": clean(name), "message": _message(error)}
-    stack, truncated = stack_of(error.__traceback__, stack_frames)
+def _link(errors: list[BaseException], entries: list[dict[str, object]], recorded: Recorded) -> None:
+    """Link each exception to the next one, so that all can be reached from the first, and never in a circle.
+
+    That is its cause, the first member of a group, or after the last cause of a member the next member: X-Ray has
+    one `cause` an exception. What the trace has already, as the members of a TaskGroup, ends such a row.
+    """
+    known = [next(filter(None, map(recorded.find, _below(error))), None) for error in errors]
+    for number, entry in enumerate(entries[:-1]):
+        following = errors[number + 1]
+        own = None if any(one is following for one in _below(errors[number])) else known[number]
+        entry["cause"] = own or entries[number + 1]["id"]
+    last = known[-1] or next(filter(None, known), None)
+    if last is not None:
+        entries[-1]["cause"] = last
+
+
+def _exception(error: BaseException, exception_id: str, stack_frames: int) -> dict[str, object]:
+    name = clean(type_name(type(error)))[:_MAX_NAME]
+    entry: dict[str, object] = {"id": exception_id, "type": name, "message": _message(error)}
+    stack, truncated = stack_of(_traceback_of(error), stack_frames)
     if stack:
         entry["stack"] = stack
     if truncated:
         entry["truncated"] = truncated
-    cause = cause_of(error)
-    link = None if cause is None else ids.get(id(cause)) or recorded.find(cause)
-    if link is not None:
-        entry["cause"] = link
     return entry
 
 
@@ -150,49 +171,22 @@ def _message(error: BaseException) -> str:
     return clean(text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…")
 
 
-def _link_groups(found: list[BaseException], exceptions: list[dict[str, object]], recorded: Recorded) -> None:
-    """Link each group to its first member, and the end of each member's own chain to the next member.
-
-    X-Ray has one `cause` an exception: so every member can be reached from the group. Of the members that
-    the trace has already, as those of a TaskGroup, the first comes last: what it leads to is settled.
-    """
-    entries = {entry["id"]: entry for entry in exceptions}
-    by_error = {id(error): entry for error, entry in zip(found, exceptions, strict=True)}
-    for group in found:
-        last = by_error[id(group)]
-        for member in _members(group):
-            entry = by_error.get(id(member))
-            if entry is not None:
-                _end_of_chain(last, entries).setdefault("cause", entry["id"])
-                last = entry
-        known = next(filter(None, map(recorded.find, _members(group))), None)
-        if known is not None:
-            _end_of_chain(last, entries).setdefault("cause", known)
-
-
-def _end_of_chain(entry: dict[str, object], entries: dict[object, dict[str, object]]) -> dict[str, object]:
-    seen = set()
-    while entry.get("cause") in entries and entry["id"] not in seen:
-        seen.add(entry["id"])
-        entry = entries[entry["cause"]]
-    return entry
-
-
 def stack_of(traceback: TracebackType | None, limit: int) -> tuple[list[dict[str, object]], int]:
     """Return the program's frames of a traceback, innermost first and at most `limit`, and how many were left out."""
-    frames: list[tuple[CodeType, int]] = []
+    frames: deque[tuple[CodeType, int]] = deque(maxlen=limit)
+    count = 0
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if not code.co_filename.startswith(_OURS):
             frames.append((code, traceback.tb_lineno or 0))
+            count += 1
         traceback = traceback.tb_next
-    frames.reverse()
-    return [_frame(code, line) for code, line in frames[:limit]], max(0, len(frames) - limit)
+    return [_frame(code, line) for code, line in reversed(frames)], count - len(frames)
 
 
 def _frame(code: CodeType, line: int) -> dict[str, object]:
     label = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
-    return {"path": clean(code.co_filename), "line": line, "label": clean(label)}
+    return {"path": clean(code.co_filename)[-_MAX_NAME:], "line": line, "label": clean(label)[:_MAX_NAME]}
 
 
 def _working_directory() -> dict[str, object]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 _YES = frozenset(("1", "true", "yes", "on", "y", "t"))
 _NO = frozenset(("0", "false", "no", "off", "n", "f"))
+_IPV6 = frozenset("0123456789abcdefABCDEF:.")
 
 
 class DaemonAddress:
@@ -45,11 +46,15 @@ def parse_address(value: object) -> DaemonAddress:
 
 
 def _endpoint(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         raise ValueError("expected host:port with a port from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    elif ":" in host and not set(host) <= _IPV6:
+        raise ValueError("expected host:port, or tcp:host:port udp:host:port")
+    if not host:
+        raise ValueError("expected host:port, and there is no host")
     return host, int(port)
 
 
@@ -180,7 +185,7 @@ class Config:
     __slots__ = (*_ROWS, "problems", "sources")
 
 
-def load(environ: Mapping[str, str], **arguments: object) -> Config:
+def load(environ: Mapping[str, str], /, **arguments: object) -> Config:
     """Settle every setting; an environment variable that makes no sense is a problem, not an error.
 
     Raises TypeError for an argument that is no setting, ValueError for one whose value makes no sense.
@@ -222,4 +227,4 @@ def _argument(row: Setting, value: object) -> object:
     try:
         return row.parse(value)
     except ValueError as error:
-        raise ValueError(f"{row.name}={value!r}: {error}") from None
+        raise ValueError(f"{row.name}={value!r:.100}: {error}") from None

@@ -9,6 +9,9 @@ log = logging.getLogger("xray_lambda")
 # Set by XRAY_LAMBDA_STRICT: our faults are raised instead of swallowed, so that no test can miss one.
 strict = False
 
+# A program that makes code as it runs has ever new places; it is told of the first ones.
+_MAX_SEEN = 1000
+
 _seen: set[tuple[str, int]] = set()
 
 
@@ -16,18 +19,27 @@ def swallow(fault: Exception) -> None:
     """Log a fault of ours at debug level, once for each place it comes from; raise it in strict mode."""
     if strict:
         raise fault
-    place = _place(fault)
-    if place not in _seen:
-        _seen.add(place)
-        log.debug("xray_lambda could not record something and went on (%s:%d)", *place, exc_info=fault)
+    message = "xray_lambda could not record something and went on (%s:%d)"
+    try:
+        place = _place(fault)
+        _say(logging.DEBUG, place, message, *place, fault=fault)
+    except Exception:
+        return
 
 
 def say_once(level: int, key: str, message: str, *values: object) -> None:
     """Log `message` at `level` the first time that `key` is seen in this process."""
-    place = (key, 0)
-    if place not in _seen:
-        _seen.add(place)
-        log.log(level, message, *values)
+    _say(level, (key, 0), message, *values)
+
+
+def _say(level: int, place: tuple[str, int], message: str, *values: object, fault: Exception | None = None) -> None:
+    if place in _seen or len(_seen) >= _MAX_SEEN:
+        return
+    _seen.add(place)
+    try:
+        log.log(level, message, *values, exc_info=fault)
+    except Exception:
+        return
 
 
 def forget() -> None:

@@ -111,7 +111,7 @@ def parse_traceparent(text: str) -> TraceHeader:
 
 
 def _is_traceparent(fields: list[str]) -> bool:
-    version, trace, parent, flags = fields[:4]
+    version, trace, parent = fields[:3]
     return (
         [len(field) for field in fields[:4]] == [2, 32, 16, 2]
         and not "".join(fields[:4]).strip(_HEX)
@@ -123,8 +123,9 @@ def _is_traceparent(fields: list[str]) -> bool:
 
 
 def traceparent(header: TraceHeader) -> str | None:
-    """Write `header` as a W3C `traceparent`; None where it lacks a root or a parent."""
+    """Write `header` as a W3C `traceparent`; None where it lacks a root or a parent, or one is all zeros."""
     if header.root is None or header.parent is None:
         return None
-    sampled = "01" if header.sampled == "1" else "00"
-    return f"00-{header.root[2:10]}{header.root[11:]}-{header.parent}-{sampled}"
+    trace, sampled = header.root[2:10] + header.root[11:], "01" if header.sampled == "1" else "00"
+    fields = ["00", trace, header.parent, sampled]
+    return "-".join(fields) if _is_traceparent(fields) else None

@@ -41,4 +41,5 @@ def _watch_forks() -> None:
     global _watching_forks  # noqa: PLW0603 - a process-wide fact: the hook can be registered only once
     if not _watching_forks:
         _watching_forks = True
-        os.register_at_fork(after_in_child=_block.clear)
+        if hasattr(os, "register_at_fork"):  # where there are no forks, there is nothing to watch
+            os.register_at_fork(after_in_child=_block.clear)
