@@ -149,7 +149,8 @@ def _count(name: str, kind: str, environ: dict[str, str], few: int = 50, many: i
 
 def print_costs(title: str, rows: dict[str, dict[str, float]]) -> None:
     """Print a table in Markdown; one datagram is in both tracers' figures, and neither can go below it."""
-    print(f"\n{title}:\n\n| subsegments | aws-xray-sdk | xray_lambda | times less | one datagram | the rest, times less |")
+    heads = ("subsegments", "aws-xray-sdk", "xray_lambda", "times less", "one datagram", "the rest, times less")
+    print(f"\n{title}:\n\n| {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|")
     for case, row in rows.items():
         theirs, ours = row["aws-xray-sdk"], row["xray_lambda"]
