@@ -6,8 +6,9 @@ from xray_lambda import _header
 from xray_lambda._context import carried, current
 from xray_lambda._entities import FacadeSegment, Segment
 from xray_lambda._entity import UNTRACED
+from xray_lambda._guard import swallow
 from xray_lambda._header import TraceHeader
-from xray_lambda._recorder import active, current_entity
+from xray_lambda._recorder import SegmentNotFoundError, active, current_entity
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -28,17 +29,28 @@ def subsegment(name: str, *, namespace: Namespace | None = None, ignore: Ignored
     `ignore` names exception classes that are no faults here. Where nothing is traced it takes every call
     and records nothing. Example: `with subsegment("price") as sub: sub.annotate(order=17)`.
     """
-    parent = _get_current()
-    if parent is None or parent.unsettled:
-        parent = _settled()
-    return parent.child(name, namespace, ignore)
+    try:
+        parent = _get_current()
+        if parent is None or parent.unsettled:
+            parent = _settled()
+        return parent.child(name, namespace, ignore)
+    except SegmentNotFoundError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+        return UNTRACED
 
 
 def _settled() -> Entity:
     """Return the entity to record on where that takes a second look; says where there is none."""
     entity = current_entity()
     if entity is UNTRACED:
-        active().missing()
+        try:
+            active().missing()
+        except SegmentNotFoundError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
     return entity
 
 
@@ -48,11 +60,15 @@ def segment(name: str | None = None, *, header: str | Mapping[str, str] | None =
     `header` continues a trace: an `X-Amzn-Trace-Id`, or a message's headers. `name` defaults to the service's.
     Example: `with segment("nightly"): ...`.
     """
-    recorder = active()
-    name = name or recorder.config.service or "segment"
-    if recorder.in_lambda:
-        return current_entity().child(name)
-    return recorder.segment(name, _incoming(header))
+    try:
+        recorder = active()
+        name = name or recorder.config.service or "segment"
+        if recorder.in_lambda:
+            return current_entity().child(name)
+        return recorder.segment(name, _incoming(header))
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+        return UNTRACED
 
 
 def _incoming(header: str | Mapping[str, str] | None) -> TraceHeader:
@@ -103,15 +119,18 @@ def trace_header() -> str | None:
 
 def inject(headers: MutableMapping[str, str]) -> None:
     """Put the trace header into `headers`, and `traceparent` where `propagate` asks for w3c; replaces earlier ones."""
-    header = current_entity().header()
-    if header is None:
-        return
-    wanted = active().config.propagate
-    if "xray" in wanted:
-        headers[_header.NAME] = str(header)
-    parent = _header.traceparent(header) if "w3c" in wanted else None
-    if parent is not None:
-        headers[_header.TRACEPARENT] = parent
+    try:
+        header = current_entity().header()
+        if header is None:
+            return
+        wanted = active().config.propagate
+        if "xray" in wanted:
+            headers[_header.NAME] = str(header)
+        parent = _header.traceparent(header) if "w3c" in wanted else None
+        if parent is not None:
+            headers[_header.TRACEPARENT] = parent
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:

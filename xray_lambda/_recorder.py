@@ -186,5 +186,9 @@ def current_entity() -> Entity:
     """Return the entity that new work here belongs to; UNTRACED where there is none."""
     entity = current.get()
     if entity is None or entity.unsettled:
-        return active().settle(entity)
+        try:
+            return active().settle(entity)
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            _guard.swallow(fault)
+            return UNTRACED
     return entity

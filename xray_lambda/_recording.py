@@ -58,7 +58,11 @@ class Recording(Entity):
     def __enter__(self) -> Self:
         self.before = _get_current()
         _set_current(self)
-        self.start_ns = self.root.recorder.clock()
+        try:
+            self.start_ns = self.root.recorder.clock()
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
+            self.start_ns = self.end_ns = 0  # as good as closed: without a start it cannot be sent
         return self
 
     def __exit__(
@@ -178,26 +182,38 @@ class Recording(Entity):
             swallow(fault)
 
     def http(self, **fields: object) -> None:
-        self._http("request", {name: _http_field(value) for name, value in fields.items() if value is not None})
+        try:
+            self._http("request", {name: _http_field(value) for name, value in fields.items() if value is not None})
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
 
     def status(self, code: int, content_length: int | None = None) -> None:
-        response = {"status": int(code)}
-        if content_length is not None:
-            response["content_length"] = int(content_length)
-        self._http("response", response)
-        self.flag(*flags_of(code))
+        try:
+            response = {"status": int(code)}
+            if content_length is not None:
+                response["content_length"] = int(content_length)
+            self._http("response", response)
+            self.flag(*flags_of(response["status"]))
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
 
     def _http(self, side: str, fields: Mapping[str, object]) -> None:
         if self.end_ns is None:
             self._section("http").setdefault(side, {}).update(fields)  # type: ignore[attr-defined]
 
     def aws(self, **fields: object) -> None:
-        if self.end_ns is None:
-            self._section("aws").update(_plain_fields(fields))
+        try:
+            if self.end_ns is None:
+                self._section("aws").update(_plain_fields(fields))
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
 
     def sql(self, **fields: object) -> None:
-        if self.end_ns is None:
-            self._section("sql").update({name: str(value) for name, value in _plain_fields(fields).items()})
+        try:
+            if self.end_ns is None:
+                self._section("sql").update({name: str(value) for name, value in _plain_fields(fields).items()})
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
 
     def flag(self, *names: Literal["fault", "error", "throttle"]) -> None:
         if self.end_ns is None and names:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.lambda_runtime.runtime_api import PARENT, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.emitters.daemon import Document
 
@@ -23,8 +23,9 @@ def plain(value: Any) -> Any:
     Ids become `#1`, `#2`... in their order, here and wherever they are referred to; those that nothing refers to
     go. Times go once they make sense, `working_directory` goes, frames become `app.py:7 f`.
     """
-    ids = list(_ids(value))
-    assert len(set(ids)) == len(ids), f"an id occurs twice: {ids}"
+    ended = list(_ids(value, in_progress=False))
+    assert len(set(ended)) == len(ended), f"an id occurs twice: {ended}"
+    ids = dict.fromkeys(_ids(value, in_progress=True))
     return _plain(value, {one: f"#{number}" for number, one in enumerate(_referred(value, ids), 1)})
 
 
@@ -39,15 +40,15 @@ def cold(name: str = "handler", /, **more: Any) -> Document:
     return handled(name, **{**more, "annotations": {"ColdStart": True, **more.get("annotations", {})}})
 
 
-def _ids(value: Any) -> Iterator[str]:
-    """Yield the ids of all entities and exceptions, parents first."""
+def _ids(value: Any, *, in_progress: bool) -> Iterator[str]:
+    """Yield the ids of all entities and exceptions, parents first, those of work in progress if wanted."""
     for key, inner in _items(value):
-        if key == "id" and _ID.fullmatch(str(inner)):
+        if key == "id" and _ID.fullmatch(str(inner)) and (in_progress or "in_progress" not in value):
             yield inner
-        yield from _ids(inner)
+        yield from _ids(inner, in_progress=in_progress)
 
 
-def _referred(value: Any, ids: list[str]) -> list[str]:
+def _referred(value: Any, ids: Iterable[str]) -> list[str]:
     said = [one for text in _texts(value) for one in _ID.findall(text)]
     return [one for one in ids if said.count(one) > 1]
 
@@ -74,6 +75,6 @@ def _plain(value: Any, numbers: dict[str, str]) -> Any:
         return value
     if "path" in value and "line" in value:
         return f"{Path(value['path']).name}:{value['line']} {value['label']}"
-    assert value.get("start_time", 0) <= value.get("end_time", 0), value
+    assert "in_progress" in value or value.get("start_time", 0) <= value.get("end_time", 0), value
     kept = {key: one for key, one in value.items() if key not in _DROPPED and (key != "id" or one in numbers)}
     return {key: _plain(one, numbers) for key, one in kept.items()}

@@ -70,6 +70,8 @@ def invoke(
             _kill(process)
         api.process_ended()
         said = [(Path(directory) / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
+    if api.faults:
+        raise api.faults[0]
     exit_code = None if event == "done" else process.returncode
     assert not api.late, f"sent after its invocation had ended: {api.late}"
     assert primes or not api.primed, f"sent before the first invocation: {api.primed}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import queue
 import re
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,6 +66,7 @@ class RuntimeAPI(http.server.ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._arrived: list[Document] = []
         self.closing = threading.Event()
+        self.faults: list[BaseException] = []
 
     def next(self) -> tuple[int, Invocation] | None:
         """Return an invocation and its number; None where there is no more, or where the tests have ended."""
@@ -98,13 +101,28 @@ class RuntimeAPI(http.server.ThreadingHTTPServer):
         return [document for document in self._arrived if document["trace_id"] in header]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: the runtime client is killed while it waits."""
+        """Keep what went wrong, a document that X-Ray would refuse above all; the client may be killed as it waits."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.faults.append(error)
+
+
+class _ShortLines(io.BufferedReader):
+    """Cuts lines to what http.server takes: the client sends an error's stack in a header of up to 1 MiB."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline()
+        return line if size is None or size < 0 or len(line) < size else line[: size - 3] + b"\r\n"
 
 
 class _Exchange(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: RuntimeAPI
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = _ShortLines(self.rfile.detach())
 
     def do_GET(self) -> None:
         if self.path == f"{_RUNTIME}/restore/next":

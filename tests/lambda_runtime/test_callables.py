@@ -51,7 +51,7 @@ HANDLERS = {
 
         handler = any_arguments
     """,
-    "make.inner": """
+    "inner": """
         def make():
             @traced_handler
             def inner(event, context):
