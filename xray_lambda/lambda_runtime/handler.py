@@ -250,19 +250,23 @@ def tenant_of(context: object) -> str | None:
     """Return the tenant of an invocation; contexts of tests may lack the attribute, or have one that is no text."""
     try:
         tenant = getattr(context, "tenant_id", None)
+        return tenant if isinstance(tenant, str) and tenant else None
     except Exception:  # noqa: BLE001 - a property of the program's own context
         return None
-    return tenant if isinstance(tenant, str) and tenant else None
 
 
 def _note_result(invocation: Entity, options: Options, result: object) -> None:
-    if isinstance(result, dict):
-        code = result.get("statusCode")
-        if isinstance(code, int) and code >= 400:  # an HTTPStatus is one too
-            invocation.flag(*flags_of(code))
-    wanted = options.capture_response
-    if active().config.capture_response if wanted is None else wanted:
-        _capture(invocation, options, "response", result)
+    """Flag the status of a proxy response, and keep the response where that is wanted; never raises."""
+    try:
+        if isinstance(result, dict):
+            code = result.get("statusCode")
+            if isinstance(code, int) and code >= 400:  # an HTTPStatus is one too
+                invocation.flag(*flags_of(code))
+        wanted = options.capture_response
+        if active().config.capture_response if wanted is None else wanted:
+            _capture(invocation, options, "response", result)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
 
 
 def _capture(invocation: Entity, options: Options, key: str, value: object) -> None:
