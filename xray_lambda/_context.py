@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+# `contextvars` only passes it on, for 0.07 ms of cold start.
+from _contextvars import ContextVar
 from functools import wraps
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
