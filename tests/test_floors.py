@@ -31,7 +31,7 @@ FLOORS = (
     ("_emitters", "sampling", "plugins"),
     ("_entities",),
     ("_recording",),
-    ("_annotations", "_cause", "_document"),
+    ("_annotations", "_cause", "_document", "_sections"),
     ("_context", "_entity", "_values"),
     ("_config", "_objects"),
     ("_version", "_callables", "_guard", "_header", "_ids", "_scalars"),

@@ -378,3 +378,29 @@ def test_early_sending_shows_what_is_killed_half_way() -> None:
     assert first["annotations"] == {"ColdStart": True, "Service": "shop"}
     assert (first["id"], first["name"]) == (last["id"], last["name"])
     assert "in_progress" not in last
+
+
+def test_what_x_ray_does_not_know_of_a_section_stays_out() -> None:
+    with capture() as traces:
+        with subsegment("call", namespace="local") as sub:  # type: ignore[arg-type]
+            sub.http(method="GET", body="secret", traced=1, x_forwarded_for=True)
+            sub.sql(user="u" * 300, preparation="maybe", rows=3)
+            sub.aws(operation=17, retries=2, tags={"a": "b"})
+            sub.flag("odd")  # type: ignore[arg-type]
+        document = checked(traces._emitter.documents[0])
+    assert document["http"] == {"request": {"method": "GET", "traced": True}}
+    assert document["sql"] == {"user": "u" * 250}
+    assert document["aws"] == {"operation": "17", "retries": 2, "tags": {"a": "b"}}
+    assert "namespace" not in document
+
+
+def test_nonsense_put_on_an_entity_costs_that_and_no_more() -> None:
+    with capture(strict=False) as traces:
+        with subsegment("call") as sub:
+            sub.annotate(17)  # type: ignore[arg-type]
+            sub.metadata(17)  # type: ignore[arg-type]
+            sub.status("teapot")  # type: ignore[arg-type]
+            sub.exception("no exception")  # type: ignore[arg-type]
+            sub.annotate(order=1)
+        document = checked(traces._emitter.documents[0])
+    assert document["annotations"] == {"order": 1}

@@ -6,7 +6,7 @@ from xray_lambda import _header
 from xray_lambda._context import carried, current
 from xray_lambda._entities import FacadeSegment, Segment
 from xray_lambda._entity import UNTRACED
-from xray_lambda._guard import swallow
+from xray_lambda._guard import guarded, swallow
 from xray_lambda._header import TraceHeader
 from xray_lambda._recorder import SegmentNotFoundError, active, current_entity
 
@@ -117,20 +117,18 @@ def trace_header() -> str | None:
     return None if header is None else str(header)
 
 
+@guarded
 def inject(headers: MutableMapping[str, str]) -> None:
     """Put the trace header into `headers`, and `traceparent` where `propagate` asks for w3c; replaces earlier ones."""
-    try:
-        header = current_entity().header()
-        if header is None:
-            return
-        wanted = active().config.propagate
-        if "xray" in wanted:
-            headers[_header.NAME] = str(header)
-        parent = _header.traceparent(header) if "w3c" in wanted else None
-        if parent is not None:
-            headers[_header.TRACEPARENT] = parent
-    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        swallow(fault)
+    header = current_entity().header()
+    if header is None:
+        return
+    wanted = active().config.propagate
+    if "xray" in wanted:
+        headers[_header.NAME] = str(header)
+    parent = _header.traceparent(header) if "w3c" in wanted else None
+    if parent is not None:
+        headers[_header.TRACEPARENT] = parent
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:

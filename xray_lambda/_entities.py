@@ -9,6 +9,7 @@ from xray_lambda._context import current
 from xray_lambda._entity import UNTRACED, Entity, Untraced
 from xray_lambda._header import TraceHeader
 from xray_lambda._recording import Recording
+from xray_lambda._sections import subsegment_namespace
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class Subsegment(Recording):
 
     __slots__ = ("parent", "root")
 
+    _request_marks = ("traced",)
+
     def __init__(
         self, name: str, parent: Recording | FacadeSegment, namespace: Namespace | None = None, ignore: Ignored = ()
     ) -> None:
@@ -122,7 +125,7 @@ class Subsegment(Recording):
         self.out_of_turn = False
         self._ignore = ignore
         self.annotations = None
-        self.details = None if namespace is None else {"namespace": namespace}
+        self.details = None if namespace is None else subsegment_namespace(namespace)
         self._waiting = None
         self._size = 0
 
@@ -154,6 +157,7 @@ class Segment(Recording):
 
     __slots__ = ("extra", "lock", "parent_id", "recorded", "recorder", "trace_id")
 
+    _request_marks = ("x_forwarded_for",)
     trace_id: str
 
     def __init__(self, recorder: Services, name: str, header: TraceHeader, about: dict[str, object]) -> None:

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import wraps
+
+TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec
+
+    P = ParamSpec("P")
 
 log = logging.getLogger("xray_lambda")
 
@@ -25,6 +33,19 @@ def swallow(fault: Exception) -> None:
         _say(logging.DEBUG, place, message, *place, fault=fault)
     except Exception:
         return
+
+
+def guarded(method: Callable[P, None]) -> Callable[P, None]:
+    """Return a method that a program calls for what it does, not for a result; faults of ours stop in it."""
+
+    @wraps(method)
+    def guard(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception as fault:
+            swallow(fault)
+
+    return guard
 
 
 def say_once(level: int, key: str, message: str, *values: object) -> None:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from xray_lambda import _annotations, _document
+from xray_lambda import _annotations, _document, _sections
 from xray_lambda._context import current
 from xray_lambda._entity import Entity
-from xray_lambda._guard import swallow
+from xray_lambda._guard import guarded, swallow
 from xray_lambda._header import TraceHeader
-from xray_lambda._values import Budget, clean, snapshot
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType, TracebackType
-    from typing import Literal
 
     from typing_extensions import Self
 
     from xray_lambda._entities import FacadeSegment, Segment
     from xray_lambda._entity import Ignored
+    from xray_lambda._sections import Flag
 
 
 _get_current = current.get
 _set_current = current.set
-
-_MAX_TEXT = 250
-_MAX_FIELD = 10_000
 
 
 class Recording(Entity):
@@ -41,6 +37,8 @@ class Recording(Entity):
     start_ns: int
     end_ns: int | None
     sampled = True
+    # The true-or-false fields of an HTTP request that X-Ray takes of this kind of entity.
+    _request_marks: tuple[str, ...] = ()
     root: Segment | FacadeSegment
     # What was current when this was entered, and is again when it closes.
     before: Entity | None
@@ -169,64 +167,47 @@ class Recording(Entity):
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
 
+    @guarded
     def metadata(
         self, values: Mapping[str, object] | None = None, /, *, namespace: str = "default", **more: object
     ) -> None:
-        if self.end_ns is not None:
-            return
-        try:
-            section = self._section("metadata").setdefault(_namespace(namespace), {})
-            section.update(values or {})  # type: ignore[attr-defined]
-            section.update(more)  # type: ignore[attr-defined]
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
+        if self.end_ns is None:
+            named = self._section("metadata").setdefault(_sections.metadata_namespace(namespace), {})
+            named.update(more if values is None else {**values, **more})  # type: ignore[attr-defined]
 
+    @guarded
     def http(self, **fields: object) -> None:
-        try:
-            self._http("request", {name: _http_field(value) for name, value in fields.items() if value is not None})
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
+        self._http("request", _sections.request_fields(fields, self._request_marks))
 
+    @guarded
     def status(self, code: int, content_length: int | None = None) -> None:
-        try:
-            response = {"status": int(code)}
-            if content_length is not None:
-                response["content_length"] = int(content_length)
-            self._http("response", response)
-            self.flag(*flags_of(response["status"]))
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
+        self._http("response", _sections.response_fields(code, content_length))
+        self.flag(*_sections.flags_of(int(code)))
 
-    def _http(self, side: str, fields: Mapping[str, object]) -> None:
+    def _http(self, side: str, fields: dict[str, object]) -> None:
         if self.end_ns is None:
             self._section("http").setdefault(side, {}).update(fields)  # type: ignore[attr-defined]
 
+    @guarded
     def aws(self, **fields: object) -> None:
-        try:
-            if self.end_ns is None:
-                self._section("aws").update(_plain_fields(fields))
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
+        if self.end_ns is None:
+            self._section("aws").update(_sections.aws_fields(fields))
 
+    @guarded
     def sql(self, **fields: object) -> None:
-        try:
-            if self.end_ns is None:
-                self._section("sql").update({name: str(value) for name, value in _plain_fields(fields).items()})
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
+        if self.end_ns is None:
+            self._section("sql").update(_sections.sql_fields(fields))
 
-    def flag(self, *names: Literal["fault", "error", "throttle"]) -> None:
+    @guarded
+    def flag(self, *names: Flag) -> None:
         if self.end_ns is None and names:
-            self._all_details().update(dict.fromkeys(names, True))
+            self._all_details().update(_sections.known_flags(names))
 
+    @guarded
     def exception(self, error: BaseException, *, remote: bool = False) -> None:
-        if self.end_ns is not None:
-            return
-        try:
+        if self.end_ns is None:
             self.flag("fault")
             self._all_details()["cause"] = self._cause(error, remote=remote)
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
 
     def _cause(self, error: BaseException, *, remote: bool) -> object:
         root = self.root
@@ -259,26 +240,3 @@ def _causes() -> ModuleType:
     from xray_lambda import _cause  # noqa: PLC0415
 
     return _cause
-
-
-def flags_of(code: int) -> tuple[Literal["fault", "error", "throttle"], ...]:
-    """Return the flags for a status: 5xx is a fault, 4xx an error, 429 an error and a throttle."""
-    if code >= 500:
-        return ("fault",)
-    if code == 429:
-        return ("error", "throttle")
-    return ("error",) if code >= 400 else ()
-
-
-def _namespace(name: object) -> str:
-    """Return a metadata namespace; X-Ray keeps those that begin with `AWS.` for itself."""
-    text = clean(name)[:_MAX_TEXT] if isinstance(name, str) else "default"
-    return "AWS_" + text[4:] if text.startswith("AWS.") else text
-
-
-def _http_field(value: object) -> object:
-    return value if isinstance(value, bool) else clean(str(value))[:_MAX_TEXT]
-
-
-def _plain_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    return {name: snapshot(value, Budget(_MAX_FIELD)) for name, value in fields.items() if value is not None}

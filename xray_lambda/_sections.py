@@ -1,0 +1,91 @@
+"""Sections: what may stand in a document's `http`, `aws` and `sql`, its flags and its namespaces; nothing else does."""
+
+from __future__ import annotations
+
+from xray_lambda._values import Budget, clean, snapshot
+
+TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    Flag = Literal["fault", "error", "throttle"]
+
+# Lengths in characters: X-Ray takes 250 of what has no rule of its own, and leaves SQL and AWS values open.
+_MAX_TEXT = 250
+_MAX_SQL = 10_000
+_MAX_AWS_BYTES = 10_000
+
+_FLAGS = ("fault", "error", "throttle")
+_REQUEST = ("method", "url", "user_agent", "client_ip")
+_AWS_TEXTS = ("operation", "account_id", "region", "request_id", "queue_url", "table_name")
+_SQL = ("connection_string", "url", "sanitized_query", "database_type", "database_version", "driver_version", "user")
+_PREPARATIONS = ("call", "statement")
+
+
+def flags_of(code: int) -> tuple[Flag, ...]:
+    """Return the flags for a status: 5xx is a fault, 4xx an error, 429 an error and a throttle."""
+    if code >= 500:
+        return ("fault",)
+    if code == 429:
+        return ("error", "throttle")
+    return ("error",) if code >= 400 else ()
+
+
+def known_flags(names: Iterable[object]) -> dict[str, object]:
+    """Return those of fault, error and throttle that are among `names`, as a document holds them."""
+    wanted = tuple(names)
+    return {name: True for name in _FLAGS if name in wanted}
+
+
+def request_fields(fields: Mapping[str, object], marks: tuple[str, ...]) -> dict[str, object]:
+    """Return the fields of an HTTP request; `marks` names the true-or-false ones, which differ by entity."""
+    texts: dict[str, object] = {name: _text(fields[name], _MAX_TEXT) for name in _given(fields, _REQUEST)}
+    return texts | {name: bool(fields[name]) for name in _given(fields, marks)}
+
+
+def response_fields(code: int, content_length: int | None) -> dict[str, object]:
+    """Return the fields of an HTTP response; the length is in bytes."""
+    fields: dict[str, object] = {"status": int(code)}
+    return fields if content_length is None else fields | {"content_length": int(content_length)}
+
+
+def aws_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of an AWS call, bounded; those that X-Ray knows are texts, any other is plain data."""
+    return {
+        clean(name)[:_MAX_TEXT]: _text(value, _MAX_TEXT) if name in _AWS_TEXTS else _plain(value)
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def sql_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a SQL call: texts, the user of at most 250 characters."""
+    known: dict[str, object] = {
+        name: _text(fields[name], _MAX_TEXT if name == "user" else _MAX_SQL) for name in _given(fields, _SQL)
+    }
+    preparation = fields.get("preparation")
+    return known | {"preparation": preparation} if preparation in _PREPARATIONS else known
+
+
+def subsegment_namespace(name: object) -> dict[str, object] | None:
+    """Return the section of a subsegment's namespace; X-Ray knows two, and local work has none."""
+    return {"namespace": name} if name in ("aws", "remote") else None
+
+
+def metadata_namespace(name: object) -> str:
+    """Return a metadata namespace; X-Ray keeps those that begin with `AWS.` for itself."""
+    text = clean(name)[:_MAX_TEXT] if isinstance(name, str) else "default"
+    return "AWS_" + text[4:] if text.startswith("AWS.") else text
+
+
+def _given(fields: Mapping[str, object], names: Iterable[str]) -> list[str]:
+    return [name for name in names if fields.get(name) is not None]
+
+
+def _text(value: object, length: int) -> str:
+    return clean(str(value)[:length])
+
+
+def _plain(value: object) -> object:
+    return snapshot(value, Budget(_MAX_AWS_BYTES))
