@@ -44,6 +44,12 @@ def emitter_for(daemon: Daemon) -> UDPEmitter:
     return UDPEmitter(parse_address(daemon.address))
 
 
+def name_of(emitter: UDPEmitter) -> object:
+    """Return the address that the emitter sends from."""
+    assert emitter._socket is not None
+    return emitter._socket.getsockname()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_each_document_is_one_datagram_behind_the_header_line(host: str) -> None:
     with Daemon(host) as daemon:
@@ -89,9 +95,11 @@ def test_a_daemon_that_starts_late_misses_nothing_from_then_on(caplog: pytest.Lo
         port = daemon.port
     emitter = UDPEmitter(parse_address(f"127.0.0.1:{port}"))
     send(emitter, 1, 2, 3)
+    ours = name_of(emitter)
     with Daemon(port=port) as daemon:
         send(emitter, 4, 5)
         assert names(daemon) == [4, 5]
+        assert name_of(emitter) == ours, "a refusal is no reason for a new socket"
     send(emitter, 6)
     with Daemon(port=port) as daemon:
         send(emitter, 7, 8)
@@ -144,12 +152,6 @@ def in_child(work: Callable[[], object]) -> None:
             unseen.append(error)
         os._exit(len(unseen))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def name_of(emitter: UDPEmitter) -> object:
-    """Return the address that the emitter sends from."""
-    assert emitter._socket is not None
-    return emitter._socket.getsockname()
 
 
 def test_a_forked_child_sends_from_a_socket_of_its_own() -> None:
