@@ -34,7 +34,6 @@ COLD_START = [
     "xray_lambda._recorder",
     "xray_lambda._recording",
     "xray_lambda._scalars",
-    "xray_lambda._sections",
     "xray_lambda._values",
     "xray_lambda._version",
     "xray_lambda.lambda_runtime",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.schema import checked
-from xray_lambda import _cause, current_subsegment, segment, subsegment, traced_handler
+from xray_lambda import _cause, current_segment, current_subsegment, segment, subsegment, traced_handler
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
 if TYPE_CHECKING:
@@ -404,3 +405,25 @@ def test_nonsense_put_on_an_entity_costs_that_and_no_more() -> None:
             sub.annotate(order=1)
         document = checked(traces._emitter.documents[0])
     assert document["annotations"] == {"order": 1}
+
+
+def test_a_forked_child_sends_what_it_adds_and_leaves_the_rest_to_its_parent(traces: Traces) -> None:
+    reader, writer = os.pipe()
+    with subsegment("parent"), subsegment("inner"):
+        root = current_segment()
+        assert root.lock.acquire(blocking=False)  # type: ignore[attr-defined]  # as another thread might hold it
+        child = os.fork()
+        if child == 0:
+            with subsegment("child"):
+                pass
+            current_subsegment().close()  # type: ignore[attr-defined]
+            os.write(writer, "\n".join(traces._emitter.documents).encode())
+            os._exit(0)
+        root.lock.release()  # type: ignore[attr-defined]
+        os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        (sent,) = pipe.read().splitlines()
+    assert traces.one.names() == ("parent", [("inner", [])])
+    document = checked(sent)
+    assert (document["name"], document["parent_id"]) == ("child", traces.find("inner").id)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
 _OURS = os.path.dirname(__file__) + os.sep
+_SAMPLES = _OURS + "examples" + os.sep  # they are programs, and lie with us where we are installed
 _MAX_EXCEPTIONS = 10
 _MAX_COUNTED = 1000
 _MAX_MESSAGE = 2000
@@ -177,7 +178,7 @@ def stack_of(traceback: TracebackType | None, limit: int) -> tuple[list[dict[str
     count = 0
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_OURS):
+        if not code.co_filename.startswith(_OURS) or code.co_filename.startswith(_SAMPLES):
             frames.append((code, traceback.tb_lineno or 0))
             count += 1
         traceback = traceback.tb_next

@@ -9,18 +9,16 @@ from xray_lambda._context import current
 from xray_lambda._entity import UNTRACED, Entity, Untraced
 from xray_lambda._header import TraceHeader
 from xray_lambda._recording import Recording
-from xray_lambda._sections import subsegment_namespace
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
-    from typing import Literal
 
     from typing_extensions import Self
 
     from xray_lambda._cause import Recorded
-    from xray_lambda._entity import Ignored, Namespace, Services
+    from xray_lambda._entity import Flag, Ignored, Namespace, Services
 
 
 class UntracedSegment(Untraced):
@@ -96,7 +94,7 @@ class FacadeSegment(Entity):
     def sql(self, **fields: object) -> None:
         self.handler.sql(**fields)
 
-    def flag(self, *names: Literal["fault", "error", "throttle"]) -> None:
+    def flag(self, *names: Flag) -> None:
         self.handler.flag(*names)
 
     def exception(self, error: BaseException, *, remote: bool = False) -> None:
@@ -125,7 +123,7 @@ class Subsegment(Recording):
         self.out_of_turn = False
         self._ignore = ignore
         self.annotations = None
-        self.details = None if namespace is None else subsegment_namespace(namespace)
+        self.details = None if namespace not in ("aws", "remote") else {"namespace": namespace}
         self._waiting = None
         self._size = 0
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xray_lambda._header import TraceHeader
 
     Namespace = Literal["aws", "remote"]
+    Flag = Literal["fault", "error", "throttle"]
     Ignored = tuple[type[BaseException], ...]
 
     class Emitter(Protocol):
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
         @property
         def emitter(self) -> Emitter: ...
+
+
+FLAGS = ("fault", "error", "throttle")
 
 
 class Entity:
@@ -81,7 +85,7 @@ class Entity:
     def sql(self, **fields: object) -> None:
         """Say which SQL call it was: url, user, sanitized_query, database_type..."""
 
-    def flag(self, *names: Literal["fault", "error", "throttle"]) -> None:
+    def flag(self, *names: Flag) -> None:
         """Mark the entity as ended by a fault (5xx), an error (4xx) or a throttle (429)."""
 
     def exception(self, error: BaseException, *, remote: bool = False) -> None:
@@ -122,3 +126,12 @@ class Untraced(Entity):
 
 
 UNTRACED = Untraced()
+
+
+def flags_of(code: int) -> tuple[Flag, ...]:
+    """Return the flags for a status: 5xx is a fault, 4xx an error, 429 an error and a throttle."""
+    if code >= 500:
+        return ("fault",)
+    if code == 429:
+        return ("error", "throttle")
+    return ("error",) if code >= 400 else ()

@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 import time
+from _thread import allocate_lock
+from functools import cache
 
 from xray_lambda import _config, _guard, _header, _ids
 from xray_lambda._annotations import call_site
@@ -156,7 +158,25 @@ def use(recorder: Recorder) -> Recorder:
 
 def _default() -> Recorder:
     config = _load()
+    _watch_forks()
     return Recorder(config, UDPEmitter(config.daemon_address), in_lambda=in_lambda())
+
+
+@cache
+def _watch_forks() -> None:
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def _leave_to_the_parent() -> None:
+    """In a forked child, leave what is open to the parent, which sends it: what the child adds sends itself.
+
+    A thread of the parent's may have held the trace's lock at that moment, and nobody here would release it.
+    """
+    entity = current.get()
+    while isinstance(entity, Recording):
+        entity.end_ns = entity.start_ns
+        entity.root.lock = allocate_lock()
+        entity = getattr(entity, "parent", None)
 
 
 def _load() -> Config:

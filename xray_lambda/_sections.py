@@ -1,4 +1,4 @@
-"""Sections: what may stand in a document's `http`, `aws` and `sql`, its flags and its namespaces; nothing else does."""
+"""Sections: what may stand in a document's `http`, `aws` and `sql`; nothing else does. And metadata's namespaces."""
 
 from __future__ import annotations
 
@@ -7,35 +7,15 @@ from xray_lambda._values import Budget, clean, snapshot
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Literal
-
-    Flag = Literal["fault", "error", "throttle"]
-
 # Lengths in characters: X-Ray takes 250 of what has no rule of its own, and leaves SQL and AWS values open.
 _MAX_TEXT = 250
 _MAX_SQL = 10_000
 _MAX_AWS_BYTES = 10_000
 
-_FLAGS = ("fault", "error", "throttle")
 _REQUEST = ("method", "url", "user_agent", "client_ip")
 _AWS_TEXTS = ("operation", "account_id", "region", "request_id", "queue_url", "table_name")
 _SQL = ("connection_string", "url", "sanitized_query", "database_type", "database_version", "driver_version", "user")
 _PREPARATIONS = ("call", "statement")
-
-
-def flags_of(code: int) -> tuple[Flag, ...]:
-    """Return the flags for a status: 5xx is a fault, 4xx an error, 429 an error and a throttle."""
-    if code >= 500:
-        return ("fault",)
-    if code == 429:
-        return ("error", "throttle")
-    return ("error",) if code >= 400 else ()
-
-
-def known_flags(names: Iterable[object]) -> dict[str, object]:
-    """Return those of fault, error and throttle that are among `names`, as a document holds them."""
-    wanted = tuple(names)
-    return {name: True for name in _FLAGS if name in wanted}
 
 
 def request_fields(fields: Mapping[str, object], marks: tuple[str, ...]) -> dict[str, object]:
@@ -66,11 +46,6 @@ def sql_fields(fields: Mapping[str, object]) -> dict[str, object]:
     }
     preparation = fields.get("preparation")
     return known | {"preparation": preparation} if preparation in _PREPARATIONS else known
-
-
-def subsegment_namespace(name: object) -> dict[str, object] | None:
-    """Return the section of a subsegment's namespace; X-Ray knows two, and local work has none."""
-    return {"namespace": name} if name in ("aws", "remote") else None
 
 
 def metadata_namespace(name: object) -> str:

@@ -361,3 +361,20 @@ def test_an_event_may_hold_any_json(tmp_path: Path) -> None:
         (tmp_path / "event.json").write_text(event, "utf-8")
         _, said = run_json("invoke", "app.handler", "--event", "event.json", cwd=tmp_path)
         assert said["result"] == json.loads(event.removeprefix("\ufeff"))
+
+
+def test_a_function_that_recurses_for_ever_is_told_like_any_other_error(tmp_path: Path) -> None:
+    """The runtime client posts the whole stack in one header, far longer than HTTP servers take."""
+    write_app(
+        tmp_path,
+        """
+        @traced_handler
+        def handler(event, context):
+            return handler.__wrapped__(event, context)
+        """,
+    )
+    code, said = run_json("invoke", "app.handler", cwd=tmp_path)
+    assert code == 1
+    assert said["error"]["errorType"] == "RecursionError"
+    (document,) = said["documents"]
+    assert document["cause"]["exceptions"][0]["type"] == "RecursionError"

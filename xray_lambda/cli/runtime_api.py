@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import io
 import re
 import threading
 import time
@@ -75,9 +76,22 @@ class _Server(http.server.ThreadingHTTPServer):
         """Say nothing: the runtime client is killed while it waits for its next event."""
 
 
+class _CutLines(io.BufferedReader):
+    """Cuts a line to what http.server takes: the client posts an error's cause in a header of up to 1 MiB."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline()
+        return line if size is None or size < 0 or len(line) < size else line[: size - 3] + b"\r\n"
+
+
 class _Exchange(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
+
+    def setup(self) -> None:
+        """Read through _CutLines."""
+        super().setup()
+        self.rfile = _CutLines(self.rfile.detach())
 
     def do_GET(self) -> None:
         """Hand out the event once; hold whoever asks again."""

@@ -8,10 +8,9 @@ from functools import partial, wraps
 from xray_lambda._callables import is_coroutine_function, name_of, overload
 from xray_lambda._context import current
 from xray_lambda._entities import FacadeSegment, Subsegment
-from xray_lambda._entity import UNTRACED
+from xray_lambda._entity import UNTRACED, flags_of
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import active
-from xray_lambda._sections import flags_of
 from xray_lambda._values import Budget, snapshot
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
