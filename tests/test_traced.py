@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -321,3 +322,80 @@ def test_a_traced_function_runs_where_nothing_is_traced() -> None:
         assert asyncio.run(coroutine(1)) == 2
         with manager("x") as value:
             assert value == "x"
+
+
+def test_a_function_decorated_by_a_context_manager_is_a_plain_function() -> None:
+    @contextlib.contextmanager
+    def timing() -> Iterator[None]:
+        yield
+
+    @traced("work")
+    @timing()
+    def work() -> int:
+        return 5
+
+    with capture() as traces:
+        assert work() == 5
+        assert traces.one.name == "work"
+
+
+def test_an_async_context_manager_of_a_decorated_generator_is_entered_as_before() -> None:
+    async def pages() -> AsyncIterator[int]:
+        yield 7
+
+    @functools.wraps(pages)
+    def decorated() -> AsyncIterator[int]:
+        return pages()
+
+    async def main() -> None:
+        async with traced("pages")(contextlib.asynccontextmanager(decorated))() as value:
+            assert value == 7
+
+    with capture() as traces:
+        asyncio.run(main())
+        assert traces.one.name == "pages"
+
+
+def test_a_generator_keeps_nothing_of_what_passes_through_it() -> None:
+    class Item:
+        pass
+
+    @traced
+    def echo() -> Generator[Item | None, Item | None, None]:
+        got: Item | None = None
+        while True:
+            try:
+                got = yield got
+            except LookupError:
+                got = None
+
+    with capture():
+        steps = echo()
+        next(steps)
+        item = Item()
+        alive = weakref.ref(item)
+        steps.send(item)
+        del item
+        steps.throw(LookupError())
+        assert alive() is None
+        steps.close()
+
+
+def test_dropped_generators_in_cycles_never_touch_the_context() -> None:
+    """The collector closes them at any point; a ContextVar set inside another set crashes CPython 3.10 and 3.11."""
+
+    class Client:
+        pages: object
+        me: object
+
+    with capture() as traces:
+        with subsegment("parent"):
+            for _ in range(3000):
+                client = Client()
+                client.me, client.pages = client, generator(3)
+                next(client.pages)
+                del client
+                with subsegment("child"):
+                    pass
+        gc.collect()
+        assert sum(node.name == "child" for root in traces.roots for node in root.walk()) == 3000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-
 from xray_lambda import _document
 from xray_lambda._context import current
 from xray_lambda._entity import UNTRACED, Entity, Untraced
@@ -24,17 +22,25 @@ if TYPE_CHECKING:
 class UntracedSegment(Untraced):
     """A segment that upstream, or the sampler, decided against: what opens inside passes its header on."""
 
-    __slots__ = ("_before",)
+    __slots__ = ("_before", "_inside")
+
+    def __init__(self, header: TraceHeader) -> None:
+        super().__init__(header)
+        self._before: Entity | None = None
+        self._inside = Untraced(header)
 
     def __enter__(self) -> Self:
-        self._before = current.get()
-        current.set(Untraced(self._header))
+        before = current.get()
+        if before is not self._inside:
+            self._before = before
+            current.set(self._inside)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        current.set(self._before)
+        if current.get() is self._inside:
+            current.set(self._before)
 
 
 class FacadeSegment(Entity):
@@ -43,7 +49,7 @@ class FacadeSegment(Entity):
     What the program puts on it lands on the subsegment of the handler.
     """
 
-    __slots__ = ("extra", "handler", "id", "lock", "recorded", "recorder", "trace_id", "unsettled")
+    __slots__ = ("extra", "handler", "id", "recorded", "recorder", "trace_id", "unsettled")
 
     id: str
     trace_id: str
@@ -55,7 +61,6 @@ class FacadeSegment(Entity):
         self.id = parent_id
         self.extra = extra
         self.unsettled = unsettled
-        self.lock = allocate_lock()
         self.recorded: Recorded | None = None
         self.handler: Entity = UNTRACED
 
@@ -124,7 +129,7 @@ class Subsegment(Recording):
         self._ignore = ignore
         self.annotations = None
         self.details = None if namespace not in ("aws", "remote") else {"namespace": namespace}
-        self._waiting = None
+        self._waiting = []
         self._size = 0
 
     @property
@@ -153,7 +158,7 @@ class Subsegment(Recording):
 class Segment(Recording):
     """The root of the work of one service in a trace: a request, a message, a run of a script."""
 
-    __slots__ = ("extra", "lock", "parent_id", "recorded", "recorder", "trace_id")
+    __slots__ = ("extra", "parent_id", "recorded", "recorder", "trace_id")
 
     _request_marks = ("x_forwarded_for",)
     trace_id: str
@@ -165,7 +170,6 @@ class Segment(Recording):
         self.parent_id = header.parent
         self.extra = header.extra
         self.id = recorder.new_id()
-        self.lock = allocate_lock()
         self.recorded: Recorded | None = None
         self.unsettled = False
         self.end_ns = None
@@ -173,7 +177,7 @@ class Segment(Recording):
         self._ignore = ()
         self.annotations = None
         self.details = about
-        self._waiting = None
+        self._waiting = []
         self._size = 0
 
     @property

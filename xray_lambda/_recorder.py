@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import time
-from _thread import allocate_lock
 from functools import cache
 
 from xray_lambda import _config, _guard, _header, _ids
@@ -168,14 +167,10 @@ def _watch_forks() -> None:
 
 
 def _leave_to_the_parent() -> None:
-    """In a forked child, leave what is open to the parent, which sends it: what the child adds sends itself.
-
-    A thread of the parent's may have held the trace's lock at that moment, and nobody here would release it.
-    """
+    """In a forked child, leave what is open to the parent, which sends it: what the child adds sends itself."""
     entity = current.get()
     while isinstance(entity, Recording):
-        entity.end_ns = entity.start_ns
-        entity.root.lock = allocate_lock()
+        entity.end_ns, entity._waiting = entity.start_ns, None  # noqa: SLF001 - as if it were closed
         entity = getattr(entity, "parent", None)
 
 

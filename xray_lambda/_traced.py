@@ -10,8 +10,8 @@ from xray_lambda._context import current
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
-    from typing import ParamSpec, TypeVar
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from typing import Any, ParamSpec, TypeVar
 
     from xray_lambda._entity import Entity, Ignored, Namespace
 
@@ -50,7 +50,7 @@ def _trace(function: object, *, name: str | None, namespace: Namespace | None, i
 
 
 def _wrapper_for(function: Callable[..., object]) -> Callable[..., object]:
-    if _is_context_manager_factory(function):
+    if _context_manager_kind(function) is not None:
         return _context_manager
     code = code_of(function)
     flags = 0 if code is None else code.co_flags
@@ -61,9 +61,24 @@ def _wrapper_for(function: Callable[..., object]) -> Callable[..., object]:
     return _generator if flags & GENERATOR else _function
 
 
-def _is_context_manager_factory(function: object) -> bool:
-    """Say whether `function` is what contextlib's `contextmanager` or `asynccontextmanager` made."""
-    return (getattr(function, "__globals__", None) or {}).get("__name__") == "contextlib"
+def _context_manager_kind(function: object) -> object:
+    """Return which of contextlib's decorators made `function`, `contextmanager` or `asynccontextmanager`; else None.
+
+    What else contextlib makes, as a function that is decorated by a context manager, is a plain function.
+    """
+    if (getattr(function, "__globals__", None) or {}).get("__name__") != "contextlib":
+        return None
+    import contextlib  # noqa: PLC0415 - loaded already, since it made `function`
+
+    code = getattr(function, "__code__", None)
+    for made_by in (contextlib.contextmanager, contextlib.asynccontextmanager):
+        if made_by(_sample).__code__ is code:  # type: ignore[arg-type]
+            return made_by
+    return None
+
+
+def _sample() -> None:
+    """Stand in for a function, to see what contextlib makes of it."""
 
 
 def _function(function: Callable[P, R], opened: Callable[[], Entity]) -> Callable[P, R]:
@@ -88,7 +103,7 @@ def _context_manager(function: Callable[..., object], opened: Callable[[], Entit
     """Wrap by contextlib again: the subsegment is current inside the `with` block, as the user would write it."""
     import contextlib  # noqa: PLC0415 - loaded already, since it made `function`
 
-    if _wraps_async_generator(function):
+    if _context_manager_kind(function) is contextlib.asynccontextmanager:
 
         @wraps(function)
         async def enter_async(*args: object, **kwargs: object) -> AsyncGenerator[object, None]:
@@ -104,11 +119,6 @@ def _context_manager(function: Callable[..., object], opened: Callable[[], Entit
             yield value
 
     return contextlib.contextmanager(enter)
-
-
-def _wraps_async_generator(function: object) -> bool:
-    code = getattr(getattr(function, "__wrapped__", None), "__code__", None)
-    return code is not None and bool(code.co_flags & ASYNC_GENERATOR)
 
 
 class _Steps:
@@ -141,8 +151,14 @@ class _Steps:
     def finish(self, error: BaseException | None) -> None:
         """Close the subsegment, with the caller's context in place afterwards."""
         current.set(self._entity)
-        self._entity.__exit__(None if error is None else type(error), error, None)
+        self._entity.__exit__(None, error, None)
         current.set(self._outside)
+
+    def abandon(self, error: BaseException) -> None:
+        """Close the subsegment and leave the context alone: the collector, which closes what a program has dropped,
+        may run inside another `ContextVar.set`, and a set within a set crashes CPython 3.10 and 3.11.
+        """
+        self._entity.__exit__(None, error, None)
 
 
 def _generator(function: Callable[..., object], opened: Callable[[], Entity]) -> Callable[..., object]:
@@ -151,11 +167,12 @@ def _generator(function: Callable[..., object], opened: Callable[[], Entity]) ->
         body: Generator[object, object, object] = function(*args, **kwargs)  # type: ignore[assignment]
         steps = _Steps(opened())
         steps.start()
-        advance, value = body.send, None
+        advance: Callable[[Any], object] = body.send
+        passed: list[object] = [None]  # on to the body and not kept here, nor is what it yields
         while True:
             steps.resume()
             try:
-                item = advance(value)
+                item = advance(passed.pop())
             except StopIteration as stop:
                 steps.finish(None)
                 return stop.value
@@ -164,10 +181,18 @@ def _generator(function: Callable[..., object], opened: Callable[[], Entity]) ->
                 raise
             steps.pause()
             try:
-                value = yield item
+                passed.append((yield item))
                 advance = body.send
+            except GeneratorExit as error:
+                try:
+                    body.close()
+                finally:
+                    steps.abandon(error)
+                raise
             except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the body
-                value, advance = error, body.throw  # type: ignore[assignment]
+                passed.append(error)
+                advance = body.throw
+            del item
 
     return wrapper
 
@@ -178,11 +203,12 @@ def _async_generator(function: Callable[..., object], opened: Callable[[], Entit
         body: AsyncGenerator[object, object] = function(*args, **kwargs)  # type: ignore[assignment]
         steps = _Steps(opened())
         steps.start()
-        advance, value = body.asend, None
+        advance: Callable[[Any], Awaitable[object]] = body.asend
+        passed: list[object] = [None]  # on to the body and not kept here, nor is what it yields
         while True:
             steps.resume()
             try:
-                item = await advance(value)
+                item = await advance(passed.pop())
             except StopAsyncIteration:
                 steps.finish(None)
                 return
@@ -191,9 +217,17 @@ def _async_generator(function: Callable[..., object], opened: Callable[[], Entit
                 raise
             steps.pause()
             try:
-                value = yield item
+                passed.append((yield item))
                 advance = body.asend
+            except GeneratorExit as error:
+                try:
+                    await body.aclose()
+                finally:
+                    steps.abandon(error)
+                raise
             except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the body
-                value, advance = error, body.athrow  # type: ignore[assignment]
+                passed.append(error)
+                advance = body.athrow
+            del item
 
     return wrapper

@@ -16,14 +16,14 @@ from xray_lambda._values import Budget, snapshot
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from xray_lambda._config import Config
     from xray_lambda._entity import Entity, Ignored
     from xray_lambda._recorder import Recorder
 
     F = TypeVar("F", bound=Callable[..., object])
-    Redact = Callable[[object], object]
+    Redact = Callable[[Any], object]
 
 _get_current = current.get
 _set_current = current.set
@@ -49,6 +49,11 @@ class Options:
         self.capture_event = capture_event
         self.redact = redact
         self.ignore = ignore
+
+    def named(self, name: str) -> Options:
+        """Return these options with a name; one decorator may be put on several handlers."""
+        name = self.name or name
+        return Options(name, self.service, self.capture_response, self.capture_event, self.redact, self.ignore)
 
 
 @overload
@@ -92,7 +97,7 @@ def _decorate(handler: object, options: Options) -> object:
         raise TypeError(f"@traced_handler takes a function, not {handler!r:.200}")
     if is_traced(handler):
         return handler
-    options.name = options.name or name_of(handler)
+    options = options.named(name_of(handler))
     return _wrap_async(handler, options) if is_coroutine_function(handler) else _wrap(handler, handler, options)
 
 
@@ -211,7 +216,8 @@ def _leave(
                 segment.handler = UNTRACED  # the two would be a cycle, which only the garbage collector frees
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
-    _set_current(before)
+    finally:
+        _set_current(before)
 
 
 def _note_start(
@@ -231,10 +237,17 @@ def _note_start(
     if tenant is not None:
         invocation.annotate(tenant_id=tenant)
     if config.capture_event if options.capture_event is None else options.capture_event:
-        event = kwargs.get("event", args[-2] if len(args) > 1 else None)
-        _capture(invocation, options, "event", event)
+        _capture(invocation, options, "event", event_of(args, kwargs))
     if config.early:
         invocation.announce()
+
+
+def event_of(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Return the event among a handler's arguments: before the context, which may have been given by name."""
+    if "event" in kwargs:
+        return kwargs["event"]
+    before = args if "context" in kwargs else args[:-1]
+    return before[-1] if before else None
 
 
 def is_on_demand() -> bool:

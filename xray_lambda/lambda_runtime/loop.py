@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from threading import local
@@ -34,4 +35,5 @@ def _loop() -> asyncio.AbstractEventLoop:
     if loop is None or loop.is_closed() or pid != os.getpid():
         loop = asyncio.new_event_loop()
         _kept.loop = (os.getpid(), loop)
+        atexit.register(loop.close)
     return loop
