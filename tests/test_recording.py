@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import signal
 import threading
+import weakref
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -424,3 +427,121 @@ def test_a_forked_child_sends_what_it_adds_and_leaves_the_rest_to_its_parent(tra
     assert traces.one.names() == ("parent", [("inner", [])])
     document = checked(sent)
     assert (document["name"], document["parent_id"]) == ("child", traces.find("inner").id)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:pw@example.com:8443/a/b?token=1#part", "https://example.com:8443/a/b"),
+        ("postgres://user:p%40w@db.example/shop?sslmode=x", "postgres://db.example/shop"),
+        ("https://example.com", "https://example.com"),
+        ("/only/a/path?with=query", "/only/a/path"),
+        ("sqlite:///file.db", "sqlite:///file.db"),
+    ],
+)
+def test_a_url_is_recorded_without_what_may_be_secret(url: str, shown: str) -> None:
+    with capture() as traces:
+        with subsegment("call") as sub:
+            sub.http(url=url)
+            sub.sql(url=url)
+        document = traces.one.document
+    assert (document["http"]["request"]["url"], document["sql"]["url"]) == (shown, shown)
+
+
+def test_an_entity_entered_within_itself_leaves_the_context_as_it_was(traces: Traces) -> None:
+    with subsegment("outer"):
+        sub = subsegment("twice")
+        with sub, sub:
+            pass
+        with subsegment("after"):
+            pass
+    assert traces.one.names() == ("outer", [("twice", []), ("after", [])])
+
+
+def test_a_program_that_goes_from_segment_to_segment_keeps_none_of_them() -> None:
+    with capture(None):
+        seen: list[weakref.ref[object]] = []
+
+        async def main() -> None:
+            done = asyncio.Event()
+
+            def tick(left: int) -> None:
+                with segment("tick") as root:
+                    root.metadata(data=(data := Data()))
+                    seen.append(weakref.ref(data))
+                    if left:
+                        asyncio.get_running_loop().call_soon(tick, left - 1)
+                    else:
+                        done.set()
+
+            tick(50)
+            await done.wait()
+
+        asyncio.run(main())
+        gc.collect()
+    assert sum(one() is not None for one in seen) <= 1
+
+
+class Data:
+    """Something of the program's that metadata refers to."""
+
+
+def test_a_time_out_that_strikes_while_we_work_reaches_the_program() -> None:
+    class LateError(Exception):
+        pass
+
+    def late(*_: object) -> None:
+        raise LateError
+
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        with capture(strict=False):
+            for attempt in range(30):
+                signal.setitimer(signal.ITIMER_REAL, 0.001 + attempt / 100_000)
+                with pytest.raises(LateError):  # noqa: PT012 - it may strike anywhere
+                    while True:
+                        with subsegment("work") as sub:
+                            sub.annotate(order=1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_whatever_stands_for_a_header_a_segment_is_recorded() -> None:
+    with capture(None, strict=False) as traces:
+        for header in ({"X-Amzn-Trace-Id": None}, {"traceparent": b"00-"}, [("a", "b")], {7: "x"}):
+            with segment("worker", header=header):  # type: ignore[arg-type]
+                pass
+        assert len(traces) == 4
+
+
+def test_early_documents_count_once_in_a_capture() -> None:
+    @traced_handler
+    def handler(event: object, context: object) -> None:
+        with subsegment("work"):
+            pass
+
+    with capture(early=True) as caught:
+        handler({}, None)
+        assert caught.one.names() == ("handler", [("work", [])])
+
+
+def test_one_decorator_may_be_put_on_several_handlers() -> None:
+    decorate = traced_handler(service="shop")
+
+    def first(event: object, context: object) -> None:
+        """Do nothing."""
+
+    def second(event: object, context: object) -> None:
+        """Do nothing."""
+
+    with capture() as caught:
+        decorate(first)({}, None)
+        decorate(second)({}, None)
+        assert [root.name for root in caught.roots] == ["first", "second"]
+
+
+def test_an_exception_class_alone_may_be_ignored() -> None:
+    with capture() as caught:
+        with pytest.raises(KeyError), subsegment("work", ignore=KeyError):  # type: ignore[arg-type]
+            raise KeyError
+        assert caught.one.flags == set()

@@ -66,6 +66,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    asked = name
     if name == "__version__":
         home, name = "_version", "VERSION"
     elif name in _HOMES:
@@ -74,8 +75,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - part of the interpreter, loaded before us
 
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    found: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[asked] = found  # the next look finds it without us
+    return found
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from xray_lambda._recorder import SegmentNotFoundError, active, current_entity
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
-    from typing import ParamSpec, TypeVar
+    from typing import Any, ParamSpec, TypeVar
 
     from xray_lambda._entity import Entity, Ignored, Namespace
 
@@ -54,7 +54,7 @@ def _settled() -> Entity:
     return entity
 
 
-def segment(name: str | None = None, *, header: str | Mapping[str, str] | None = None) -> Entity:
+def segment(name: str | None = None, *, header: str | Mapping[str, object] | None = None) -> Entity:
     """Open a segment of its own: a script, a worker, a message; in Lambda, which owns the segment, a subsegment.
 
     `header` continues a trace: an `X-Amzn-Trace-Id`, or a message's headers. `name` defaults to the service's.
@@ -71,15 +71,18 @@ def segment(name: str | None = None, *, header: str | Mapping[str, str] | None =
         return UNTRACED
 
 
-def _incoming(header: str | Mapping[str, str] | None) -> TraceHeader:
-    if header is None:
+def _incoming(header: str | Mapping[str, object] | None) -> TraceHeader:
+    """Read the trace header that came in; what cannot be read starts a new trace."""
+    try:
+        if isinstance(header, str):
+            return _header.parse(header)
+        found = {name.lower(): value for name, value in (header or {}).items() if isinstance(value, str)}
+        if _header.NAME.lower() in found:
+            return _header.parse(found[_header.NAME.lower()])
+        return _header.parse_traceparent(found.get(_header.TRACEPARENT, ""))
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
         return TraceHeader()
-    if isinstance(header, str):
-        return _header.parse(header)
-    found = {name.lower(): value for name, value in header.items()}
-    if _header.NAME.lower() in found:
-        return _header.parse(found[_header.NAME.lower()])
-    return _header.parse_traceparent(found.get(_header.TRACEPARENT, ""))
 
 
 def annotate(values: Mapping[str, object] | None = None, /, **more: object) -> None:
@@ -118,7 +121,7 @@ def trace_header() -> str | None:
 
 
 @guarded
-def inject(headers: MutableMapping[str, str]) -> None:
+def inject(headers: MutableMapping[str, Any]) -> None:
     """Put the trace header into `headers`, and `traceparent` where `propagate` asks for w3c; replaces earlier ones."""
     header = current_entity().header()
     if header is None:

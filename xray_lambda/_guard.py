@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The C part of `signal`, which costs a millisecond of enums.
+import _signal  # type: ignore[import-not-found]  # typeshed knows `signal` alone
 import logging
 from functools import wraps
 
@@ -24,8 +26,11 @@ _seen: set[tuple[str, int]] = set()
 
 
 def swallow(fault: Exception) -> None:
-    """Log a fault of ours at debug level, once for each place it comes from; raise it in strict mode."""
-    if strict:
+    """Log a fault of ours at debug level, once for each place it comes from; raise it in strict mode.
+
+    What a signal handler of the program raises while our code runs, such as a time-out, is the program's and passes.
+    """
+    if strict or _is_from_a_signal(fault):
         raise fault
     message = "xray_lambda could not record something and went on (%s:%d)"
     try:
@@ -66,6 +71,16 @@ def _say(level: int, place: tuple[str, int], message: str, *values: object, faul
 def forget() -> None:
     """Let everything be said once more; for tests and for a new configuration."""
     _seen.clear()
+
+
+def _is_from_a_signal(fault: Exception) -> bool:
+    handlers = {getattr(_signal.getsignal(number), "__code__", None) for number in range(1, _signal.NSIG)} - {None}
+    traceback = fault.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _place(fault: Exception) -> tuple[str, int]:

@@ -21,6 +21,8 @@ _PREPARATIONS = ("call", "statement")
 def request_fields(fields: Mapping[str, object], marks: tuple[str, ...]) -> dict[str, object]:
     """Return the fields of an HTTP request; `marks` names the true-or-false ones, which differ by entity."""
     texts: dict[str, object] = {name: _text(fields[name], _MAX_TEXT) for name in _given(fields, _REQUEST)}
+    if "url" in texts:
+        texts["url"] = _text(without_secrets(str(fields["url"])), _MAX_TEXT)
     return texts | {name: bool(fields[name]) for name in _given(fields, marks)}
 
 
@@ -44,6 +46,8 @@ def sql_fields(fields: Mapping[str, object]) -> dict[str, object]:
     known: dict[str, object] = {
         name: _text(fields[name], _MAX_TEXT if name == "user" else _MAX_SQL) for name in _given(fields, _SQL)
     }
+    if "url" in known:
+        known["url"] = _text(without_secrets(str(fields["url"])), _MAX_SQL)
     preparation = fields.get("preparation")
     return known | {"preparation": preparation} if preparation in _PREPARATIONS else known
 
@@ -56,6 +60,16 @@ def metadata_namespace(name: object) -> str:
 
 def _given(fields: Mapping[str, object], names: Iterable[str]) -> list[str]:
     return [name for name in names if fields.get(name) is not None]
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without userinfo, query and fragment, which may hold passwords and tokens: RFC 3986, section 3."""
+    address = url.partition("#")[0].partition("?")[0]
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host.rpartition("@")[2] + slash + path
 
 
 def _text(value: object, length: int) -> str:

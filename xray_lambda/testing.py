@@ -28,7 +28,12 @@ _FIRST_SECOND = 1_700_000_000
 
 
 def fake_clock(step_ms: float = 1, start: int = _FIRST_SECOND) -> Callable[[], int]:
-    """Return a clock in nanoseconds that begins `start` seconds after the epoch and moves `step_ms` at each look."""
+    """Return a clock in nanoseconds that begins `start` seconds after the epoch and moves `step_ms` at each look.
+
+    Raises ValueError for a start before the first second: X-Ray takes no such time.
+    """
+    if start < 1:
+        raise ValueError(f"start={start}: expected seconds after the epoch, 1 or more")
     step = int(step_ms * 1_000_000)
     looks = count(start * 1_000_000_000, step)
     return lambda: next(looks)
@@ -133,7 +138,7 @@ class Traces:
     @property
     def roots(self) -> list[Node]:
         """The trees: independent subsegments stand below their parents, where those were sent too."""
-        documents = self.documents
+        documents = list({document["id"]: document for document in self.documents}.values())  # the last one counts
         nodes = {node.id: node for node in map(Node, documents) for node in node.walk()}
         tops = [nodes[document["id"]] for document in documents]
         roots: list[Node] = []

@@ -96,7 +96,7 @@ def test_a_thread_pool_of_multiprocessing_carries_the_trace() -> None:
             pool.map(work, ["map"])
             list(pool.imap(work, ["imap"]))
             pool.starmap(work, [("starmap",)])
-            pool.apply_async(work, ("apply_async",)).get()
+            pool.apply_async(func=work, args=("apply_async",)).get()
         pool.close()
         pool.join()
         names = [child.name for child in traces.one.children]

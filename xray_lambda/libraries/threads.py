@@ -65,6 +65,8 @@ def _carry_function(method: Callable[..., object]) -> Callable[..., object]:
     def with_function(self: object, *args: object, **kwargs: object) -> object:
         if args and callable(args[0]):
             args = (carried(args[0]), *args[1:])
+        elif callable(kwargs.get("func")):
+            kwargs["func"] = carried(kwargs["func"])  # type: ignore[arg-type]
         return method(self, *args, **kwargs)
 
     return with_function
