@@ -29,18 +29,19 @@ _context_of = vars(BaseException)["__context__"].__get__
 _suppresses_context = vars(BaseException)["__suppress_context__"].__get__
 _traceback_of = vars(BaseException)["__traceback__"].__get__
 _state_of = vars(BaseException)["__dict__"].__get__
+_code_of = vars(SystemExit)["code"].__get__
 
 
 def is_fault(error: BaseException, ignored: tuple[type[BaseException], ...]) -> bool:
     """Say whether `error` is a fault: not ignored, no cancellation, no closed generator, no clean exit."""
     if issubclass(type(error), (*ignored, GeneratorExit)) or is_cancelled(error):
         return False
-    return not (isinstance(error, SystemExit) and _is_clean(error.code))
+    return not (issubclass(type(error), SystemExit) and _is_clean(_code_of(error)))
 
 
 def _is_clean(code: object) -> bool:
     """Say whether Python exits with status 0 for the code of a SystemExit."""
-    return code is None or (isinstance(code, int) and int.__index__(code) == 0)
+    return code is None or (issubclass(type(code), int) and int.__index__(code) == 0)  # type: ignore[arg-type]
 
 
 def is_cancelled(error: BaseException) -> bool:
@@ -179,7 +180,7 @@ def stack_of(traceback: TracebackType | None, limit: int) -> tuple[list[dict[str
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if not code.co_filename.startswith(_OURS) or code.co_filename.startswith(_SAMPLES):
-            frames.append((code, traceback.tb_lineno or 0))
+            frames.append((code, max(traceback.tb_lineno or 0, 0)))  # a made-up frame may have none, or -1
             count += 1
         traceback = traceback.tb_next
     return [_frame(code, line) for code, line in reversed(frames)], count - len(frames)

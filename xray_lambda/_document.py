@@ -88,9 +88,9 @@ def encode_in_progress(entity: Recording, room: int) -> str:
 
 def encode_bare(entity: Recording) -> str:
     """Return what is left of an entity that `encode` fails for: its ids, times and name."""
-    name = quote(clean_name(entity.name))
-    start, end = f"{entity.start_ns / 1e9:.6f}", f"{(entity.end_ns or 0) / 1e9:.6f}"
-    return f'{{"name":{name},"id":"{entity.id}","start_time":{start},"end_time":{end}'
+    name, start, end = quote(clean_name(entity.name)), str(entity.start_ns), str(entity.end_ns)
+    times = f'"start_time":{start[:-9]}.{start[-9:-3]},"end_time":{end[:-9]}.{end[-9:-3]}'
+    return f'{{"name":{name},"id":"{entity.id}",{times}'
 
 
 def splice(own: str, children: list[str] | None) -> tuple[str, list[str]]:

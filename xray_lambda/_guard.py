@@ -30,14 +30,21 @@ def swallow(fault: Exception) -> None:
 
     What a signal handler of the program raises while our code runs, such as a time-out, is the program's and passes.
     """
-    if strict or _is_from_a_signal(fault):
+    if strict:
         raise fault
-    message = "xray_lambda could not record something and went on (%s:%d)"
     try:
-        place = _place(fault)
-        _say(logging.DEBUG, place, message, *place, fault=fault)
-    except Exception:
+        is_theirs = _is_from_a_signal(fault)
+        if not is_theirs:
+            _tell(fault)
+    except Exception:  # no stack is left, which may be the fault itself
         return
+    if is_theirs:
+        raise fault
+
+
+def _tell(fault: Exception) -> None:
+    place = _place(fault)
+    _say(logging.DEBUG, place, "xray_lambda could not record something and went on (%s:%d)", *place, fault=fault)
 
 
 def guarded(method: Callable[P, None]) -> Callable[P, None]:
@@ -64,7 +71,7 @@ def _say(level: int, place: tuple[str, int], message: str, *values: object, faul
     _seen.add(place)
     try:
         log.log(level, message, *values, exc_info=fault)
-    except Exception:
+    except Exception:  # a filter or a handler of the program's own that fails
         return
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 
-from xray_lambda._scalars import exception_text, has, label, type_name
+from xray_lambda._scalars import definitions_of, exception_text, label, place_of, type_name
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 _MAX_FIELDS = 1000
 _MAX_PICKLED_BYTES = 100_000
 # Looking inside could consume a stream or an iterator, wait, or take a connection apart.
 _METHODS_AT_WORK = ("__next__", "__anext__", "__await__", "__call__", "read", "recv")
-_NAMED_MODULES = ("builtins", "_thread", "threading", "socket", "ssl", "weakref")
+_NAMED_ONLY = ("builtins.", "_thread.", "threading.", "socket.", "ssl.", "weakref.")
 _FIELD_TABLES = ("__dataclass_fields__", "__pydantic_fields__", "model_fields", "__fields__")
 
 
@@ -27,25 +28,25 @@ def shown(value: object) -> object:
     kind = type(value)
     if issubclass(kind, BaseException):
         return {"type": type_name(kind), "message": exception_text(value)}  # type: ignore[arg-type]
-    if issubclass(kind, (type, ModuleType)) or _works(kind) or kind.__module__ in _NAMED_MODULES:
+    if issubclass(kind, (type, ModuleType)) or _works(kind) or place_of(kind).startswith(_NAMED_ONLY):
         return label(value)
     hidden = _hidden_fields(kind)
     fields = {name: item for name, item in _fields(value, kind) if not name.startswith("_") and name not in hidden}
-    if fields or _is_written_in_python(kind):
+    if fields or _has_fields(kind):
         return fields or label(value)
     return _pickled(value)
 
 
 def _works(kind: type) -> bool:
     """Say whether a class has one of those methods; a field called `read` is none."""
-    return any(callable(base.__dict__.get(name)) for base in kind.__mro__ for name in _METHODS_AT_WORK)
+    return any(callable(own.get(name)) for own in definitions_of(kind) for name in _METHODS_AT_WORK)
 
 
 def _fields(value: object, kind: type) -> Iterator[tuple[str, object]]:
     """Yield what an instance holds in slots and in its dict, each in its own order, and no more than bounded."""
-    for base in reversed(kind.__mro__):
-        for name in _slots(base):
-            slot = base.__dict__.get(name)
+    for own in reversed(definitions_of(kind)):
+        for name in _slots(own):
+            slot = own.get(name)
             if type(slot) is MemberDescriptorType:
                 try:
                     yield name, slot.__get__(value)
@@ -57,39 +58,37 @@ def _fields(value: object, kind: type) -> Iterator[tuple[str, object]]:
         yield "…", f"{dict.__len__(state) - _MAX_FIELDS} more"
 
 
-def _slots(base: type) -> list[str]:
+def _slots(own: Mapping[str, Any]) -> list[str]:
     """Return the names in `__slots__` in their own order, where it is something that can be read twice."""
-    slots = base.__dict__.get("__slots__")
-    names = list(slots) if isinstance(slots, (tuple, list, dict)) else [slots]
+    slots: Any = own.get("__slots__")
+    names = list(slots) if type(slots) in (tuple, list, dict) else [slots]
     return [name for name in names if type(name) is str]
 
 
 def _state(value: object, kind: type) -> dict[object, object]:
     """Return the instance's own dict; `vars` could run a property of that name."""
-    for base in kind.__mro__:
-        own = base.__dict__.get("__dict__")
-        if type(own) is GetSetDescriptorType:
-            state = own.__get__(value)
+    for own in definitions_of(kind):
+        descriptor: Any = own.get("__dict__")
+        if type(descriptor) in (GetSetDescriptorType, MemberDescriptorType):
+            state = descriptor.__get__(value)
             return state if issubclass(type(state), dict) else {}
     return {}
 
 
-def _is_written_in_python(kind: type) -> bool:
-    """Say whether a class was made by a class statement: then its fields are all that there is to show."""
-    return has(kind, "__slots__") or any(
-        type(base.__dict__.get("__dict__")) is GetSetDescriptorType for base in kind.__mro__
-    )
+def _has_fields(kind: type) -> bool:
+    """Say whether instances keep fields where we look for them, as those of every class statement do."""
+    return any("__slots__" in own or "__dict__" in own for own in definitions_of(kind))
 
 
 def _hidden_fields(kind: type) -> frozenset[str]:
     """Return the fields that dataclasses, attrs, pydantic 1 and 2 keep out of a repr or a dump."""
     hidden: set[str] = set()
-    for base in kind.__mro__:
+    for own in definitions_of(kind):
         for table in _FIELD_TABLES:
-            fields = base.__dict__.get(table)
+            fields = own.get(table)
             if type(fields) is dict:
                 hidden.update(name for name, field in fields.items() if _is_hidden(field))
-        attributes = base.__dict__.get("__attrs_attrs__", ())
+        attributes = own.get("__attrs_attrs__", ())
         hidden.update(field.name for field in attributes if _is_hidden(field))
     return frozenset(hidden)
 

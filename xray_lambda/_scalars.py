@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     Scalar = bool | int | float | str
@@ -16,24 +17,24 @@ _EXACT = 2**53  # the integers that a float holds
 # What the standard library writes as one text, and the method that does it. It is looked up on these classes:
 # a subclass may say something else, or fail, and is not asked.
 _WRITTEN_BY = {
-    ("builtins", "complex"): "__repr__",
-    ("builtins", "range"): "__repr__",
-    ("datetime", "date"): "isoformat",
-    ("datetime", "datetime"): "isoformat",
-    ("datetime", "time"): "isoformat",
-    ("datetime", "timedelta"): "__str__",
-    ("datetime", "timezone"): "__str__",
-    ("fractions", "Fraction"): "__str__",
-    ("ipaddress", "IPv4Address"): "__str__",
-    ("ipaddress", "IPv4Interface"): "__str__",
-    ("ipaddress", "IPv4Network"): "__str__",
-    ("ipaddress", "IPv6Address"): "__str__",
-    ("ipaddress", "IPv6Interface"): "__str__",
-    ("ipaddress", "IPv6Network"): "__str__",
-    ("pathlib", "PurePath"): "__str__",
-    ("pathlib._local", "PurePath"): "__str__",  # where Python 3.13 keeps it
-    ("uuid", "UUID"): "__str__",
-    ("zoneinfo", "ZoneInfo"): "__str__",
+    "builtins.complex": "__repr__",
+    "builtins.range": "__repr__",
+    "datetime.date": "isoformat",
+    "datetime.datetime": "isoformat",
+    "datetime.time": "isoformat",
+    "datetime.timedelta": "__str__",
+    "datetime.timezone": "__str__",
+    "fractions.Fraction": "__str__",
+    "ipaddress.IPv4Address": "__str__",
+    "ipaddress.IPv4Interface": "__str__",
+    "ipaddress.IPv4Network": "__str__",
+    "ipaddress.IPv6Address": "__str__",
+    "ipaddress.IPv6Interface": "__str__",
+    "ipaddress.IPv6Network": "__str__",
+    "pathlib.PurePath": "__str__",
+    "pathlib._local.PurePath": "__str__",  # where Python 3.13 keeps it
+    "uuid.UUID": "__str__",
+    "zoneinfo.ZoneInfo": "__str__",
 }
 
 
@@ -48,13 +49,13 @@ def scalar_of(value: object) -> Scalar | None:
         return exact
     if issubclass(kind, (bytes, bytearray, memoryview)):
         return _bytes_text(value)  # type: ignore[arg-type]
-    for base in kind.__mro__:
-        place = (base.__module__, base.__name__)
+    for base in _mro_of(kind):
+        place = place_of(base)
         if place in _WRITTEN_BY:
             return str(getattr(base, _WRITTEN_BY[place])(value))
-        if place == ("enum", "Enum"):
+        if place == "enum.Enum":
             return _enum_scalar(value)
-        if place == ("decimal", "Decimal"):
+        if place == "decimal.Decimal":
             return _decimal_scalar(value, base)
     return _item(value, kind)
 
@@ -95,9 +96,14 @@ def _item(value: object, kind: type) -> Scalar | None:
     return None if has(type(item), "dtype") else scalar_of(item)
 
 
-def has(kind: type, *names: str) -> bool:
-    """Say whether a class or a base of it defines one of `names`; `hasattr` would ask its metaclass."""
-    return any(name in base.__dict__ for base in kind.__mro__ for name in names)
+def has(kind: type, name: str) -> bool:
+    """Say whether a class or a base of it defines `name`; `hasattr` would ask its metaclass."""
+    return any(name in definitions for definitions in definitions_of(kind))
+
+
+def definitions_of(kind: type) -> list[Mapping[str, Any]]:
+    """Return what a class and each of its bases define, that class first."""
+    return [_own_of(base) for base in _mro_of(kind)]
 
 
 def integer_text(value: int) -> str:
@@ -130,15 +136,22 @@ def _head(value: bytes | bytearray | memoryview) -> tuple[bytes, int]:
     return bytes(base.__getitem__(value, some)), base.__len__(value)
 
 
+# What `type` itself knows of a class: its metaclass may answer otherwise.
 _module_of = vars(type)["__module__"].__get__
+_mro_of = vars(type)["__mro__"].__get__
+_own_of = vars(type)["__dict__"].__get__
 _qualname_of = vars(type)["__qualname__"].__get__
 
 
-def type_name(kind: type) -> str:
-    """Return `module.Class`, or `Class` for a builtin and for the program's main module, whatever a metaclass says."""
+def place_of(kind: type) -> str:
+    """Return the `module.Class` where a class was defined, whatever its metaclass says."""
     module = _module_of(kind)
-    name = _qualname_of(kind)
-    return str(name if module in ("builtins", "__main__") or type(module) is not str else f"{module}.{name}")
+    return f"{module if type(module) is str else ''}.{_qualname_of(kind)}"
+
+
+def type_name(kind: type) -> str:
+    """Return `module.Class`, or `Class` for a builtin and for one of the program's main module."""
+    return place_of(kind).removeprefix("builtins.").removeprefix("__main__.").removeprefix(".")
 
 
 def label(value: object) -> str:
