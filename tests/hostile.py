@@ -1,11 +1,13 @@
-"""Objects that do harm when they are looked at: whatever of theirs is asked, they note it and raise."""
+"""Objects that do harm when they are looked at: whatever of theirs is asked raises; and time-outs that strike then."""
 
 from __future__ import annotations
 
+import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Provoked(BaseException):
@@ -62,3 +64,35 @@ class Stream:
 
     def __iter__(self) -> Iterator[bytes]:
         raise Provoked
+
+
+class TooLate(Exception):
+    """What a program's time-out raises out of its signal handler, wherever it is at that moment."""
+
+
+@contextmanager
+def a_time_out() -> Iterator[None]:
+    """Let `strike` raise TooLate out of a signal handler."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise TooLate
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def strike(self: object = None, *arguments: object) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def broken(self: object) -> NoReturn:
+    raise RuntimeError
+
+
+def scalar(answer: Callable[[Any], object]) -> Any:
+    """Return a numpy-like scalar, one of the few objects that are asked something: its shape is the `answer`."""
+    shape = property(answer)
+    return type("Scalar", (), {"dtype": 1, "item": lambda self: "item", "shape": shape, "__module__": "shop"})()

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hostile import Proxy, hostile
+import xray_lambda
+from tests.hostile import Proxy, TooLate, a_time_out, broken, hostile, scalar, strike
 from xray_lambda import _annotations
 from xray_lambda._annotations import MAX_ANNOTATIONS, call_site, put
 
@@ -219,6 +220,15 @@ def test_a_warning_shows_only_the_beginning_of_a_long_key(caplog: pytest.LogCapt
     assert len(caplog.messages[0]) < 1000 + len(__file__)
 
 
+def test_an_object_that_fails_when_it_is_looked_at_is_dropped() -> None:
+    assert recorded({"broken": scalar(broken), "other": 1}) == {"other": 1}
+
+
+def test_a_time_out_that_strikes_meanwhile_passes() -> None:
+    with a_time_out(), pytest.raises(TooLate):
+        put({}, {"key": scalar(strike)})
+
+
 def test_there_are_fifty_at_most_and_the_first_ones_stay(caplog: pytest.LogCaptureFixture) -> None:
     annotations: dict[str, str] = {}
     put(annotations, {f"key{number}": number for number in range(49)})
@@ -256,6 +266,14 @@ def test_many_threads_may_put_at_once() -> None:
         thread.join()
     assert failures == []
     assert len(annotations) == MAX_ANNOTATIONS
+
+
+def test_a_call_site_in_the_examples_that_we_bring_along_is_the_programs() -> None:
+    package = Path(xray_lambda.__file__).parent
+    for file, site in (("examples/shop/app.py", f"{package}/examples/shop/app.py:1"), ("_api.py", None)):
+        scope = {"call_site": call_site}
+        exec(compile("site = call_site()", str(package / file), "exec"), scope)  # noqa: S102 - a made-up file
+        assert scope["site"] == (site or line_above())  # type: ignore[comparison-overlap]
 
 
 def test_a_call_site_is_the_innermost_frame_of_the_program() -> None:

@@ -33,8 +33,9 @@ FLOORS = (
     ("_recording",),
     ("_annotations", "_cause", "_document", "_sections"),
     ("_context", "_entity", "_values"),
-    ("_config", "_objects"),
-    ("_version", "_callables", "_guard", "_header", "_ids", "_scalars"),
+    ("_objects",),
+    ("_config", "_scalars"),
+    ("_version", "_callables", "_guard", "_header", "_ids"),
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {

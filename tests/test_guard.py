@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hostile import TooLate, a_time_out, strike
 from xray_lambda import _guard
 from xray_lambda._guard import forget, guarded, say_once, swallow
 
@@ -124,6 +125,25 @@ def broken_logging() -> Iterator[None]:
 def test_a_log_filter_of_the_program_that_fails_does_not_fail_here() -> None:
     swallow(KeyError("x"))
     say_once(logging.ERROR, "key", "said")
+
+
+def test_a_time_out_of_the_program_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    with a_time_out():
+        late = caught(strike)
+        assert isinstance(late, TooLate)
+        with pytest.raises(TooLate) as raised:
+            swallow(late)
+    assert raised.value is late
+    assert caplog.records == []
+
+
+def test_a_time_out_that_strikes_while_a_fault_is_told_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_guard.log, "log", lambda *arguments, **more: strike())
+    with a_time_out():
+        with pytest.raises(TooLate):
+            swallow(KeyError("x"))
+        with pytest.raises(TooLate):
+            say_once(logging.ERROR, "key", "said")
 
 
 def test_an_interrupt_while_it_is_told_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:

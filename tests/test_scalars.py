@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.hostile import Proxy, hostile, refuse
+from tests.hostile import Proxy, TooLate, a_time_out, hostile, refuse, strike
 from xray_lambda._scalars import exception_text, has, integer_text, label, scalar_of, type_name
 
 
@@ -78,6 +78,7 @@ SCALARS: list[tuple[object, object]] = [
     (Decimal(17), 17),
     (Decimal("1E+3"), 1000),
     (Decimal("-0.5"), -0.5),
+    (Decimal("1E+20"), 1e20),
     (Decimal("12345678901234567890.12"), "12345678901234567890.12"),
     (Decimal("0.1234567890123456789"), "0.1234567890123456789"),
     (Decimal("1E+999"), "1E+999"),
@@ -241,6 +242,12 @@ def test_an_exception_says_what_its_str_says() -> None:
     assert exception_text(Telling()) == "told"
     assert type(exception_text(Telling())) is str
     assert exception_text(Failing("x")) == ""
+
+
+def test_a_time_out_that_strikes_while_an_exception_is_asked_for_its_text_passes() -> None:
+    struck = type("Struck", (Exception,), {"__str__": strike})()
+    with a_time_out(), pytest.raises(TooLate):
+        exception_text(struck)
 
 
 def test_an_interrupt_passes_through_an_exception_that_is_asked_for_its_text() -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.hostile import Lazy, Proxy, Stream, hostile
+from tests.hostile import Lazy, Proxy, Stream, TooLate, a_time_out, broken, hostile, scalar, strike
 from xray_lambda._values import OVERHEAD, Budget, clean, fitting, mapping, snapshot
 
 
@@ -276,19 +276,19 @@ def test_an_interrupt_passes() -> None:
     def interrupt(self: object) -> object:
         raise KeyboardInterrupt
 
-    kind: Any = type("Scalar", (), {"dtype": 1, "item": 1, "shape": property(interrupt)})
     budget = Budget(1000)
     with pytest.raises(KeyboardInterrupt):
-        snapshot([kind()], budget)
+        snapshot([scalar(interrupt)], budget)
     assert budget.open == set()
 
 
-def test_an_object_that_fails_when_it_is_looked_at_is_named() -> None:
-    def fail(self: object) -> object:
-        raise RuntimeError
+def test_a_time_out_that_strikes_meanwhile_passes() -> None:
+    with a_time_out(), pytest.raises(TooLate):
+        snapshot({"a": [scalar(strike)]}, Budget(1000))
 
-    kind: Any = type("Scalar", (), {"dtype": 1, "item": 1, "shape": property(fail), "__module__": "shop"})
-    assert plain([1, kind(), 2]) == [1, "<shop.Scalar>", 2]
+
+def test_an_object_that_fails_when_it_is_looked_at_is_named() -> None:
+    assert plain([1, scalar(broken), 2]) == [1, "<shop.Scalar>", 2]
 
 
 @pytest.mark.parametrize("kind", [dict, list, set, collections.deque])
@@ -297,8 +297,8 @@ def test_a_container_that_changes_meanwhile_is_taken_as_it_was(kind: Any) -> Non
         container.clear()
         return ()
 
-    scalar = type("Scalar", (), {"dtype": 1, "item": lambda self: "item", "shape": property(change)})()
-    container: Any = kind({scalar: scalar, "last": scalar} if kind is dict else [scalar, "last"])
+    changing = scalar(change)
+    container: Any = kind({changing: changing, "last": changing} if kind is dict else [changing, "last"])
     result = plain(container)
     if kind is dict:
         assert result == {"item": "item", "last": "item"}

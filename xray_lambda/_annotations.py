@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 from json.encoder import encode_basestring_ascii as quote
 
-from xray_lambda._guard import say_once
+from xray_lambda._guard import is_from_a_signal, is_ours, say_once
 from xray_lambda._scalars import integer_text, label, scalar_of
 from xray_lambda._values import clean
 
@@ -22,7 +21,6 @@ _MAX_VALUE = 1000
 _LARGEST = 2**63
 _MAX_KNOWN = 1000
 
-_OURS = os.path.dirname(__file__) + os.sep
 # Keys that need no cleaning, as they begin an annotation in JSON. A key of a subclass of str, which finds its
 # equal here, may print itself as something else.
 _beginnings: dict[object, str] = {}
@@ -87,7 +85,9 @@ def _plain(value: object) -> tuple[str | float | None, str]:
         return None, "it is None"
     try:
         scalar = scalar_of(value)
-    except Exception:  # noqa: BLE001 - whatever an object of the program does when it is looked at
+    except Exception as fault:  # whatever an object of the program does when it is looked at
+        if is_from_a_signal(fault):
+            raise
         scalar = None
     if scalar is None:
         return None, f"{label(value)} has no plain value"
@@ -125,6 +125,6 @@ def _tell(name: str, what: str) -> None:
 def call_site() -> str:
     """Return `file:line` of the program's innermost frame."""
     frame = sys._getframe(1)  # noqa: SLF001 - `inspect` costs 8 ms of cold start
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+    while frame.f_back is not None and is_ours(frame.f_code):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from weakref import ref
 
+from xray_lambda._guard import is_ours
 from xray_lambda._scalars import exception_text, type_name
 from xray_lambda._values import clean
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, TracebackType
 
-_OURS = os.path.dirname(__file__) + os.sep
-_SAMPLES = _OURS + "examples" + os.sep  # they are programs, and lie with us where we are installed
 _MAX_EXCEPTIONS = 10
 _MAX_COUNTED = 1000
 _MAX_MESSAGE = 2000
@@ -179,7 +178,7 @@ def stack_of(traceback: TracebackType | None, limit: int) -> tuple[list[dict[str
     count = 0
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_OURS) or code.co_filename.startswith(_SAMPLES):
+        if not is_ours(code):
             frames.append((code, max(traceback.tb_lineno or 0, 0)))  # a made-up frame may have none, or -1
             count += 1
         traceback = traceback.tb_next

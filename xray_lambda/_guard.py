@@ -5,11 +5,13 @@ from __future__ import annotations
 # The C part of `signal`, which costs a millisecond of enums.
 import _signal  # type: ignore[import-not-found]  # typeshed knows `signal` alone
 import logging
+import os
 from functools import wraps
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
     from typing import ParamSpec
 
     P = ParamSpec("P")
@@ -18,6 +20,9 @@ log = logging.getLogger("xray_lambda")
 
 # Set by XRAY_LAMBDA_STRICT: our faults are raised instead of swallowed, so that no test can miss one.
 strict = False
+
+_OURS = os.path.dirname(__file__) + os.sep
+_SAMPLES = _OURS + "examples" + os.sep  # they are programs, and lie with us where we are installed
 
 # A program that makes code as it runs has ever new places; it is told of the first ones.
 _MAX_SEEN = 1000
@@ -28,15 +33,15 @@ _seen: set[tuple[str, int]] = set()
 def swallow(fault: Exception) -> None:
     """Log a fault of ours at debug level, once for each place it comes from; raise it in strict mode.
 
-    What a signal handler of the program raises while our code runs, such as a time-out, is the program's and passes.
+    What a signal handler of the program raises while our code runs is the program's and passes.
     """
     if strict:
         raise fault
     try:
-        is_theirs = _is_from_a_signal(fault)
+        is_theirs = is_from_a_signal(fault)
         if not is_theirs:
             _tell(fault)
-    except Exception:  # no stack is left, which may be the fault itself
+    except RecursionError:  # no stack is left, which may be the fault itself
         return
     if is_theirs:
         raise fault
@@ -71,8 +76,9 @@ def _say(level: int, place: tuple[str, int], message: str, *values: object, faul
     _seen.add(place)
     try:
         log.log(level, message, *values, exc_info=fault)
-    except Exception:  # a filter or a handler of the program's own that fails
-        return
+    except Exception as error:  # a filter or a handler of the program's own that fails
+        if is_from_a_signal(error):
+            raise
 
 
 def forget() -> None:
@@ -80,7 +86,14 @@ def forget() -> None:
     _seen.clear()
 
 
-def _is_from_a_signal(fault: Exception) -> bool:
+def is_ours(code: CodeType) -> bool:
+    """Say whether code is of this package, and not of the program that is traced."""
+    file = code.co_filename
+    return file.startswith(_OURS) and not file.startswith(_SAMPLES)
+
+
+def is_from_a_signal(fault: Exception) -> bool:
+    """Say whether a signal handler of the program raised `fault` while our code ran: a time-out, most of all."""
     handlers = {getattr(_signal.getsignal(number), "__code__", None) for number in range(1, _signal.NSIG)} - {None}
     traceback = fault.__traceback__
     while traceback is not None:

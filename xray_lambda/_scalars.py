@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xray_lambda._guard import is_from_a_signal
+
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,5 +166,7 @@ def exception_text(error: BaseException) -> str:
     """Return an exception's message; an exception whose `__str__` fails has none."""
     try:
         return str.__str__(str(error))
-    except Exception:  # noqa: BLE001 - the program's own __str__
+    except Exception as fault:  # the program's own __str__
+        if is_from_a_signal(fault):
+            raise
         return ""

@@ -7,6 +7,7 @@ from collections import deque
 from itertools import islice
 from json.encoder import encode_basestring_ascii as quote
 
+from xray_lambda._guard import is_from_a_signal
 from xray_lambda._scalars import integer_text, label, scalar_of
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
@@ -84,7 +85,9 @@ def snapshot(value: object, budget: Budget, depth: int = 0) -> Plain:
         if kind is int or kind is float:
             return _number(value, budget)  # type: ignore[arg-type]
         return _compound(value, budget, depth)
-    except Exception:  # noqa: BLE001 - whatever an object of the program does when it is looked at
+    except Exception as fault:  # whatever an object of the program does when it is looked at
+        if is_from_a_signal(fault):
+            raise
         return budget.text(label(value))
 
 
