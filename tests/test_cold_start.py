@@ -45,6 +45,7 @@ WANTED_LATER = {
     "xray_lambda.patch_all()": [
         "xray_lambda.libraries",
         "xray_lambda.libraries._patching",
+        "xray_lambda.libraries._targets",
         "xray_lambda.libraries.threads",
     ],
     "xray_lambda.traced(handler)": ["xray_lambda._traced"],

@@ -26,6 +26,13 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "stack_frames": ("XRAY_LAMBDA_STACK_FRAMES", " 7 ", 7, 0, 0, 50),
     "metadata_bytes": ("XRAY_LAMBDA_METADATA_BYTES", "1000", 1000, 2000, 2000, 32_000),
     "stream_bytes": ("XRAY_LAMBDA_STREAM_BYTES", "0", 0, "9", 9, 48_000),
+    "inject_to": (
+        "XRAY_LAMBDA_INJECT_TO", "shop.test, *.internal", ("shop.test", "*.internal"), "shop.test", ("shop.test",), None,
+    ),
+    "ignore_calls": (
+        "XRAY_LAMBDA_IGNORE_CALLS", "localhost:*,SQS.*", ("localhost:*", "SQS.*"), ["a", load], ("a", load), (),
+    ),
+    "patch": ("XRAY_LAMBDA_PATCH", "httpx, sqlite3", ("httpx", "sqlite3"), "none", (), ("all",)),
     "early": ("XRAY_LAMBDA_EARLY", "on", True, 1, True, False),
     "strict": ("XRAY_LAMBDA_STRICT", "t", True, "y", True, False),
 }  # fmt: skip
@@ -130,6 +137,14 @@ def test_one_bad_variable_leaves_the_others_as_they_are(variable: str) -> None:
         ("propagate", (), "propagate=(): expected xray, w3c, or both with a comma between"),
         ("propagate", None, "propagate=None: expected xray, w3c, or both with a comma between"),
         ("propagate", "xray,", "propagate='xray,': expected xray, w3c, or both with a comma between"),
+        ("inject_to", 7, "inject_to=7: expected hosts, URLs, Service.Operation, or functions of (name, what)"),
+        (
+            "ignore_calls",
+            [7],
+            "ignore_calls=[7]: expected hosts, URLs, Service.Operation, or functions of (name, what)",
+        ),
+        ("patch", True, "patch=True: expected all, none, or names of libraries with commas between"),
+        ("patch", ["x", 1], "patch=['x', 1]: expected all, none, or names of libraries with commas between"),
         ("ignore", "KeyError", "ignore='KeyError': expected exception classes"),
         ("ignore", (KeyError, int), "ignore=(<class 'KeyError'>, <class 'int'>): expected exception classes"),
         ("ignore", KeyError("x"), "ignore=KeyError('x'): expected exception classes"),

@@ -44,6 +44,7 @@ LATE = {
     ("_values", "_objects"),  # no instance in metadata, no need
     ("_emitters.udp", "_emitters.resolver"),  # the daemon's host is a number, except in containers
     ("lambda_runtime.handler", "lambda_runtime.loop"),  # for async handlers
+    ("libraries", "libraries._targets"),  # nothing loaded that is to be patched, no need
 }
 HEIGHTS = {name: -depth for depth, floor in enumerate(FLOORS) for name in floor}
 

@@ -6,6 +6,8 @@ TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know t
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    CallFilter = str | Callable[[str, str], bool]
+
 _YES = frozenset(("1", "true", "yes", "on", "y", "t"))
 _NO = frozenset(("0", "false", "no", "off", "n", "f"))
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
@@ -116,6 +118,30 @@ def parse_ignore(value: object) -> tuple[type[BaseException], ...]:
     return tuple(classes)
 
 
+def parse_filters(value: object) -> tuple[CallFilter, ...]:
+    """Read which calls: texts with `*` for hosts, URLs or `Service.Operation`, or functions of name and URL."""
+    if isinstance(value, str):
+        value = tuple(part.strip() for part in value.split(","))
+    filters = value if isinstance(value, (tuple, list, set, frozenset)) else (value,)
+    if not all(isinstance(one, str) or callable(one) for one in filters):
+        raise ValueError("expected hosts, URLs, Service.Operation, or functions of (name, what)")
+    return tuple(one for one in filters if one)
+
+
+def parse_filters_or_all(value: object) -> tuple[CallFilter, ...] | None:
+    """Read which hosts, as `parse_filters` does; None is all of them."""
+    return None if value is None else parse_filters(value)
+
+
+def parse_libraries(value: object) -> tuple[str, ...]:
+    """Read names of libraries: all, none, or a list with commas."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, (tuple, list)) or not all(isinstance(word, str) for word in words):
+        raise ValueError("expected all, none, or names of libraries with commas between")
+    names = tuple(word.strip() for word in words if word.strip())
+    return () if names == ("none",) else names
+
+
 class Setting:
     """One row: its name, the environment variables that set it (the first one set counts) and its default."""
 
@@ -154,6 +180,12 @@ SETTINGS = (
             "room for the metadata of one subsegment"),
     Setting("stream_bytes", ("XRAY_LAMBDA_STREAM_BYTES",), parse_count, 48_000,
             "finished children a parent may hold before the oldest are sent"),
+    Setting("inject_to", ("XRAY_LAMBDA_INJECT_TO",), parse_filters_or_all, None,
+            "hosts that are sent the trace header, all unless set; * stands for anything"),
+    Setting("ignore_calls", ("XRAY_LAMBDA_IGNORE_CALLS",), parse_filters, (),
+            "hosts, URLs or Service.Operation of calls left out of the trace"),
+    Setting("patch", ("XRAY_LAMBDA_PATCH",), parse_libraries, ("all",),
+            "libraries that the layer traces: all, none, or names"),
     Setting("early", ("XRAY_LAMBDA_EARLY",), parse_flag, False,
             "send the handler when it starts, and children as they close: a timeout loses neither"),
     Setting("strict", ("XRAY_LAMBDA_STRICT",), parse_flag, False,
@@ -177,6 +209,9 @@ class Config:
     stack_frames: int
     metadata_bytes: int
     stream_bytes: int
+    inject_to: tuple[CallFilter, ...] | None
+    ignore_calls: tuple[CallFilter, ...]
+    patch: tuple[str, ...]
     early: bool
     strict: bool
     sources: dict[str, str]

@@ -51,6 +51,9 @@ class Entity:
     end_ns: int | None = None
     # Whether the recorder must look twice before this entity becomes a parent: see Recorder.settle.
     unsettled: bool = False
+    # A call into a library: of which stack, and how high in it; see libraries/_kinds.
+    stack: str = ""
+    layer: int = 0
 
     @property
     def segment(self) -> Entity:

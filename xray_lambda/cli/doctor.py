@@ -56,7 +56,7 @@ def _look(environ: Mapping[str, str]) -> Findings:
         trace_header=environ.get("_X_AMZN_TRACE_ID"),
         config=config,
         daemon=probe.probe(config.daemon_address),
-        libraries={name: _version(distribution) for name, distribution in SUPPORTED.items()},
+        libraries={name: _version(library.distribution) for name, library in SUPPORTED.items()},
         runtime_client=_version(RUNTIME_CLIENT),
     )
 

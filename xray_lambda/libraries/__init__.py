@@ -2,50 +2,139 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
+from xray_lambda._guard import say_once, swallow
 from xray_lambda._recorder import active
-from xray_lambda.libraries import threads
+from xray_lambda.libraries._patching import forget, when_imported
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
-# Each library by the name that `patch` takes, with the distribution that brings it (None: Python itself).
-SUPPORTED: dict[str, str | None] = {"threads": None}
 
-_CARDS: dict[str, ModuleType] = {"threads": threads}
+class Library:
+    """A library that is traced: the file of its card, the distribution that brings it, the modules that it patches."""
+
+    __slots__ = ("card", "distribution", "modules")
+
+    def __init__(self, card: str, distribution: str | None, *modules: str) -> None:
+        self.card = card
+        self.distribution = distribution
+        self.modules = modules
+
+
+# Each library by the name that `patch` takes; one without a distribution is Python's own. The modules stand here as
+# well as in the cards because no card is loaded before the program has loaded what it patches.
+SUPPORTED = {
+    "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
+    "sqlite3": Library("sqlite3", None, "sqlite3.dbapi2", "sqlite3"),
+    "httpx": Library("httpx", "httpx", "httpx._client"),
+}  # fmt: skip
+
+# What else a library is called: by those who import it through another one, and by aws-xray-sdk.
+ALIASES = {
+    "boto3": "botocore",
+    "aioboto3": "aiobotocore",
+    "httplib": "http.client",
+    "mysql": "mysql.connector",
+    "mysqlclient": "MySQLdb",
+    "sqlalchemy_core": "sqlalchemy",
+    "flask_sqlalchemy": "sqlalchemy",
+}
+
+_actions: dict[tuple[str, str], Callable[[ModuleType], None]] = {}
 
 
 def patch(*names: str) -> None:
     """Trace the named libraries, now or when the program imports them; a second call changes nothing.
 
-    Raises ValueError for an unknown name. Example: `patch("threads")`.
+    Raises ValueError for an unknown name. Example: `patch("httpx", "sqlite3")`.
     """
-    _check(names)
-    if active().config.enabled:
-        for name in names:
-            _CARDS[name].apply()
+    known = _known(names)
+    if not active().config.enabled:
+        return
+    for name in known:
+        for module in SUPPORTED[name].modules:
+            if (name, module) not in _actions:
+                action = _actions[name, module] = partial(_apply, name)
+                when_imported(module, action)
 
 
 def patch_all(*, ignore: Iterable[str] = ()) -> None:
     """Trace every supported library but those in `ignore`; imports none of them."""
-    ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    _check(ignored)
+    ignored = _known((ignore,) if isinstance(ignore, str) else tuple(ignore))
     patch(*(name for name in SUPPORTED if name not in ignored))
 
 
 def unpatch(*names: str) -> None:
     """Stop tracing the named libraries, or all of them; one that is not traced stays as it is."""
-    _check(names)
-    for name in names or SUPPORTED:
-        _CARDS[name].undo()
+    for name in _known(names) or SUPPORTED:
+        for module in SUPPORTED[name].modules:
+            action = _actions.pop((name, module), None)
+            if action is not None:
+                forget(module, action)
+                _undo(name, module)
 
 
-def _check(names: tuple[str, ...]) -> None:
-    for name in names:
+def patch_configured() -> None:
+    """Trace what XRAY_LAMBDA_PATCH names: all, none, or a list; an unknown name is told of once and left out."""
+    for name in active().config.patch:
+        if name == "all":
+            patch_all()
+            continue
+        try:
+            patch(name)
+        except ValueError as error:
+            say_once(30, f"patch {name}", "xray_lambda: XRAY_LAMBDA_PATCH: %s", error)
+
+
+def _known(names: tuple[str, ...]) -> list[str]:
+    known = [ALIASES.get(name, name) for name in names]
+    for name in known:
         if name not in SUPPORTED:
-            from difflib import get_close_matches  # noqa: PLC0415 - 2 ms that only a mistake costs
+            raise ValueError(_unknown(name))
+    return known
 
-            close = get_close_matches(str(name), SUPPORTED, 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ValueError(f"unknown library {name!r}: {hint}the known ones are {', '.join(sorted(SUPPORTED))}")
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - 2 ms that only a mistake costs
+
+    close = get_close_matches(str(name), [*SUPPORTED, *ALIASES], 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown library {name!r}: {hint}the known ones are {', '.join(sorted(SUPPORTED))}"
+
+
+def _apply(name: str, module: ModuleType) -> None:
+    """Apply a library's card to a loaded module; one that is not as the card knows it is left alone, all of it."""
+    from xray_lambda.libraries import _targets  # noqa: PLC0415 - when the first library is there to be patched
+
+    patches = _targets.patches_of(_loaded_card(name))
+    try:
+        for patch in patches:
+            patch.check(module)
+        for patch in patches:
+            patch.apply(module)
+    except _targets.UnknownShape as shape:
+        unpatch(name)
+        say_once(30, f"shape {name}", "xray_lambda: %s is not traced, this version of it is unknown: %s", name, shape)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        unpatch(name)
+        swallow(fault)
+
+
+def _undo(name: str, module_name: str) -> None:
+    module = sys.modules.get(module_name)
+    if module is not None and f"{__name__}.{SUPPORTED[name].card}" in sys.modules:
+        from xray_lambda.libraries import _targets  # noqa: PLC0415 - loaded already
+
+        for patch in _targets.patches_of(_loaded_card(name)):
+            patch.undo(module)
+
+
+def _loaded_card(name: str) -> ModuleType:
+    from importlib import import_module  # noqa: PLC0415 - part of the interpreter, loaded before us
+
+    return import_module(f"{__name__}.{SUPPORTED[name].card}")

@@ -5,60 +5,25 @@
 
 from __future__ import annotations
 
-import sys
 from functools import wraps
 
 from xray_lambda._context import carried
-from xray_lambda.libraries._patching import forget, replace, restore, when_imported
+from xray_lambda.libraries._targets import replacing
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
-    from types import ModuleType
 
-_THREAD, _EXECUTOR, _POOL = "threading", "concurrent.futures.thread", "multiprocessing.pool"
 _POOL_METHODS = ("apply_async", "imap", "imap_unordered", "map", "map_async", "starmap", "starmap_async")
 
 
-def apply() -> None:
-    """Carry the current entity into threads from here on."""
-    for name, action in _ACTIONS.items():
-        when_imported(name, action)
-
-
-def undo() -> None:
-    """Start threads as before."""
-    for name, action in _ACTIONS.items():
-        forget(name, action)
-    modules = sys.modules
-    if _THREAD in modules:
-        restore(modules[_THREAD].Thread, "start")
-    if _EXECUTOR in modules:
-        restore(modules[_EXECUTOR].ThreadPoolExecutor, "submit")
-    if _POOL in modules:
-        for method in _POOL_METHODS:
-            restore(modules[_POOL].ThreadPool, method)
-
-
-def _patch_thread(module: ModuleType) -> None:
-    replace(module.Thread, "start", _carry_run)
-
-
-def _patch_executor(module: ModuleType) -> None:
-    replace(module.ThreadPoolExecutor, "submit", _carry_function)
-
-
-def _patch_pool(module: ModuleType) -> None:
-    """Patch ThreadPool alone: its base class runs processes, to which nothing of ours can be sent."""
-    for method in _POOL_METHODS:
-        replace(module.ThreadPool, method, _carry_function)
-
-
-_ACTIONS = {_THREAD: _patch_thread, _EXECUTOR: _patch_executor, _POOL: _patch_pool}
-
-
-def _carry_function(method: Callable[..., object]) -> Callable[..., object]:
+# ThreadPool alone: its base class runs processes, to which nothing of ours can be sent.
+@replacing(
+    "concurrent.futures.thread:ThreadPoolExecutor.submit(self)",
+    *(f"multiprocessing.pool:ThreadPool.{method}(self)" for method in _POOL_METHODS),
+)
+def carry_function(method: Callable[..., object]) -> Callable[..., object]:
     """Wrap a method that takes the function to run first."""
 
     @wraps(method)
@@ -72,7 +37,8 @@ def _carry_function(method: Callable[..., object]) -> Callable[..., object]:
     return with_function
 
 
-def _carry_run(start: Callable[..., object]) -> Callable[..., object]:
+@replacing("threading:Thread.start(self)")
+def carry_run(start: Callable[..., object]) -> Callable[..., object]:
     """Wrap `Thread.start`: the thread's `run`, which a subclass may define, is carried for its one call."""
 
     @wraps(start)
