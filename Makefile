@@ -19,6 +19,7 @@ demo: need-python  ## run a sample handler in the real Lambda runtime and show i
 	@$(BIN)/xray-lambda demo
 
 test: need-python  ## lint, the whole suite on Python 3.11, the core tests on every other Python found
+	@$(PYTHON) tools/servers.py
 	@$(PYTHON) tools/environments.py all
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) tools/matrix.py

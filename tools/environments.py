@@ -3,46 +3,121 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Iterable, NamedTuple
 
 from interpreters import Interpreter, Search, report
 
 ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "tools"
 MAIN = ROOT / ".venv"
-MADE_FROM = ("pyproject.toml", "tools/constraints.txt", "xray_lambda/_version.py")
+MADE_FROM = ("pyproject.toml", "tools/constraints.txt", "tools/oldest.txt", "tools/aiobotocore.txt",
+             "xray_lambda/_version.py")  # fmt: skip
 
 
 class CannotMakeError(Exception):
     """An environment could not be made; the text is what venv or pip said."""
 
 
-def folder_for(python: Interpreter, main: Interpreter) -> Path:
-    """`.venv` for the whole suite, `.venvs/3.X` for the core tests."""
-    return MAIN if python == main else ROOT / ".venvs" / python.version
+class Environment(NamedTuple):
+    """A folder with a Python and what is installed in it: extras of ours, in the versions of the pin files.
+
+    A later file of `pins` wins over an earlier one. `optional` are packages that may fail to build.
+    """
+
+    folder: Path
+    python: Interpreter
+    extras: str
+    pins: tuple[str, ...] = ("constraints.txt",)
+    optional: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it: its folder, seen from the checkout."""
+        return str(self.folder.relative_to(ROOT))
+
+    def has(self, package: str) -> bool:
+        """Whether an optional package could be installed."""
+        return not (self.folder / f".without-{package}").exists()
 
 
-def ensure(folder: Path, python: Interpreter, extra: str) -> None:
+def main_environment(python: Interpreter, extras: str) -> Environment:
+    """`.venv`, where the whole suite runs."""
+    return Environment(MAIN, python, extras, optional=("mysqlclient",) if extras == "dev" else ())
+
+
+def core_environment(python: Interpreter, *, newest: bool) -> Environment:
+    """`.venvs/3.X`, where the core tests run; the newest one tests aiobotocore too, which wants a botocore of its own."""
+    folder = ROOT / ".venvs" / python.version
+    if newest:
+        return Environment(folder, python, "test,aiobotocore", ("constraints.txt", "aiobotocore.txt"))
+    return Environment(folder, python, "test")
+
+
+def oldest_environment(python: Interpreter) -> Environment:
+    """`.venvs/oldest`, where the library tests run with the oldest version of each library that we claim."""
+    return Environment(
+        ROOT / ".venvs" / "oldest",
+        python,
+        "test,libraries,aiobotocore",
+        ("constraints.txt", "oldest.txt"),
+        ("mysqlclient",),
+    )
+
+
+def environments(search: Search) -> list[Environment]:
+    """Return every environment that `make test` works in, the one of the whole suite first."""
+    others = search.others()
+    cores = [core_environment(python, newest=python is others[-1]) for python in others]
+    return [main_environment(search.main, "dev"), oldest_environment(search.oldest), *cores]
+
+
+def ensure(environment: Environment) -> None:
     """Make the environment, or bring it up to date, unless its stamp says that it is ready."""
-    stamp, wanted = folder / f".ready-{extra}", _digest()
+    folder, python = environment.folder, environment.python
+    stamp, wanted = folder / f".ready-{environment.extras}", _digest()
     alive = _version_in(folder) == python.version
     if alive and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return
-    start, name = time.monotonic(), folder.relative_to(ROOT)
-    print(f"{name}: setting up with Python {python.full} (takes a moment) ...")
+    start = time.monotonic()
+    print(f"{environment.name}: setting up with Python {python.full} (takes a moment) ...")
     if not alive:
         _run([python.path, "-m", "venv", "--clear", str(folder)])
-    _install(folder, extra)
+    _install(environment)
     stamp.write_text(wanted, encoding="utf-8")
-    print(f"{name}: ready after {time.monotonic() - start:.0f} s")
+    print(f"{environment.name}: ready after {time.monotonic() - start:.0f} s")
 
 
-def _install(folder: Path, extra: str) -> None:
+def _install(environment: Environment) -> None:
+    folder = environment.folder
+    pins = folder / "pins.txt"
+    pins.write_text("\n".join(merged(environment.pins)) + "\n", encoding="utf-8")
     pip = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    _run([*pip, "--constraint", str(ROOT / "tools/constraints.txt"), "--editable", f"{ROOT}[{extra}]"])
+    _run([*pip, "--constraint", str(pins), "--editable", f"{ROOT}[{environment.extras}]"])
+    for package in environment.optional:
+        without = folder / f".without-{package}"
+        without.unlink(missing_ok=True)
+        try:
+            _run([*pip, "--constraint", str(pins), package])
+        except CannotMakeError as fault:
+            without.write_text(str(fault), encoding="utf-8")
+            reason = str(fault).splitlines()[-1]
+            print(f"{environment.name}: {package} could not be installed, its tests are left out ({reason})")
+
+
+def merged(files: Iterable[str]) -> list[str]:
+    """Return the lines of pin files as one; where two pin the same package, the later one counts."""
+    pins: dict[str, str] = {}
+    for file in files:
+        for line in (TOOLS / file).read_text(encoding="utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                pins[re.sub("[-_.]+", "-", line.partition("==")[0]).lower()] = line
+    return list(pins.values())
 
 
 def _run(command: list[str]) -> None:
@@ -64,26 +139,26 @@ def _digest() -> str:
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in MADE_FROM)).hexdigest()
 
 
-def make_main(extra: str) -> None:
-    """Make `.venv` with this extra, or end with what went wrong."""
+def make_main(extras: str) -> None:
+    """Make `.venv` with these extras, or end with what went wrong."""
     try:
-        ensure(MAIN, Search().main, extra)
+        ensure(main_environment(Search().main, extras))
     except CannotMakeError as fault:
         raise SystemExit(f"{MAIN.name} could not be made.\n{fault}") from None
 
 
 def make_all(search: Search) -> dict[str, str]:
-    """Make every environment, two at a time; the answer has what went wrong, by version."""
+    """Make every environment, two at a time; the answer has what went wrong, by environment."""
     faults: dict[str, str] = {}
 
-    def make(python: Interpreter) -> None:
+    def make(environment: Environment) -> None:
         try:
-            ensure(folder_for(python, search.main), python, "dev" if python == search.main else "test")
+            ensure(environment)
         except CannotMakeError as fault:
-            faults[python.version] = str(fault)
+            faults[environment.name] = str(fault)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(make, [search.main, *search.others()]))
+        list(pool.map(make, environments(search)))
     return faults
 
 
@@ -92,9 +167,9 @@ def prepare() -> None:
     search = Search()
     report(search)
     faults = make_all(search)
-    for version, fault in faults.items():
-        print(f"The environment for Python {version} could not be made.\n{fault}")
-    if search.main.version in faults:
+    for name, fault in faults.items():
+        print(f"The environment {name} could not be made.\n{fault}")
+    if MAIN.name in faults:
         raise SystemExit(1)
 
 

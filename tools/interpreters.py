@@ -105,6 +105,11 @@ class Search:
             raise SystemExit("\n".join([*self.notes, needed]))
         return self.found.get(WHOLE_SUITE) or list(self.found.values())[-1]
 
+    @property
+    def oldest(self) -> Interpreter:
+        """The oldest one, for the oldest versions of the libraries."""
+        return next(iter(self.found.values()))
+
     def others(self) -> list[Interpreter]:
         """Every further one, oldest first."""
         return [python for python in self.found.values() if python != self.main]

@@ -1,4 +1,4 @@
-"""Runs the whole suite on Python 3.11, then the core tests on every other supported Python found here."""
+"""Runs the whole suite on Python 3.11, library tests with the oldest libraries, core tests on every other Python."""
 
 from __future__ import annotations
 
@@ -8,40 +8,58 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from environments import ROOT, folder_for, make_all
-from interpreters import SUPPORTED, Interpreter, Search
+from environments import MAIN, ROOT, Environment, environments, make_all
+from interpreters import SUPPORTED, Search
 
 CORE = ("-q", "-m", "not full")
 
 
 class Outcome(NamedTuple):
-    """How the tests of one version went, and pytest's closing line."""
+    """How the tests of one environment went, and pytest's closing line."""
 
     verdict: str
     closing: str = ""
 
 
-def run_tests(python: Interpreter, main: Interpreter, options: list[str]) -> Outcome:
-    """Run pytest in this interpreter's environment, showing its words as they come."""
-    whole = python == main
-    print(f"\n== Python {python.version}: {'the whole suite' if whole else 'the core tests'}")
-    command = [
-        str(folder_for(python, main) / "bin/python"),
-        "-m",
-        "pytest",
-        *options,
-        *([] if whole else CORE),
-    ]
+def title(environment: Environment) -> str:
+    """Say what runs in an environment."""
+    python = f"Python {environment.python.version}"
+    if environment.folder == MAIN:
+        return f"{python}: the whole suite"
+    if environment.folder.name == "oldest":
+        return f"{python}: library tests, with the oldest libraries"
+    return f"{python}: the core tests" + (", and aiobotocore's" if "aiobotocore" in environment.extras else "")
+
+
+def selection(environment: Environment, options: list[str]) -> list[str]:
+    """Return what pytest is to run in an environment."""
+    if environment.folder == MAIN:
+        return options
+    if environment.folder.name == "oldest":
+        return [*options, "-q", "tests/libraries"]
+    return [*options, *CORE]
+
+
+def required(environment: Environment) -> str:
+    """Return the extras whose library tests must run there; the others are left out."""
+    extras = environment.extras.replace("dev", "libraries").split(",")
+    return ",".join([*extras, *(package for package in environment.optional if environment.has(package))])
+
+
+def run_tests(environment: Environment, options: list[str]) -> Outcome:
+    """Run pytest in an environment, showing its words as they come."""
+    print(f"\n== {title(environment)}")
+    command = [str(environment.folder / "bin/python"), "-m", "pytest", *selection(environment, options)]
     if sys.stdout.isatty():
         command.append("--color=yes")
-    code, closing = _shown(command)
+    code, closing = _shown(command, {**os.environ, "XRAY_TESTS_REQUIRE": required(environment)})
     return Outcome("passed" if code == 0 else "failed", closing)
 
 
-def _shown(command: list[str]) -> tuple[int, str]:
+def _shown(command: list[str], environ: dict[str, str]) -> tuple[int, str]:
     """Run a command, passing on what it prints; its exit code and its last line that is not empty."""
     tail = b""
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None  # noqa: S101  (a pipe was asked for: this tells mypy)
         while chunk := os.read(process.stdout.fileno(), 65536):
             os.write(sys.stdout.fileno(), chunk)
@@ -51,24 +69,30 @@ def _shown(command: list[str]) -> tuple[int, str]:
 
 
 def run_all(options: list[str]) -> int:
-    """Run everything, then say how each version went; 0 when all of it passed."""
+    """Run everything, then say how each environment went; 0 when all of it passed."""
     search = Search()
     faults = make_all(search)
-    outcomes = {version: Outcome("failed", "its environment could not be made") for version in faults}
-    for python in [search.main, *search.others()]:
-        if python.version not in faults:
-            outcomes[python.version] = run_tests(python, search.main, options)
-    return _summary(search, outcomes)
+    outcomes = {name: Outcome("failed", "it could not be made") for name in faults}
+    every = environments(search)
+    for environment in every:
+        if environment.name not in faults:
+            outcomes[environment.name] = run_tests(environment, options)
+    return _summary(search, every, outcomes)
 
 
-def _summary(search: Search, outcomes: dict[str, Outcome]) -> int:
-    print("\n== Every supported Python")
+def _summary(search: Search, every: list[Environment], outcomes: dict[str, Outcome]) -> int:
+    print("\n== Every environment")
+    for environment in every:
+        outcome = outcomes[environment.name]
+        left_out = [f"without {package}" for package in environment.optional if not environment.has(package)]
+        said = ", ".join([outcome.closing.strip("= "), *left_out])
+        print(f"{title(environment):55} {outcome.verdict:7} {said}".rstrip())
     for version in SUPPORTED:
-        outcome = outcomes.get(version, Outcome("not found"))
-        print(f"{version:5} {outcome.verdict:10} {outcome.closing.strip('= ')}".rstrip())
+        if version not in search.found:
+            print(f"Python {version}: not found")
     if any(outcome.verdict == "failed" for outcome in outcomes.values()):
         return 1
-    print(f"\n{outcomes[search.main.version].closing}")
+    print(f"\n{outcomes[MAIN.name].closing}")
     return 0
 
 

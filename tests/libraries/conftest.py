@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Those whose libraries come with the extra `libraries`: the core tests run without it.
+# Tests of installed libraries, by the extra that brings what they need. `make test` says in XRAY_TESTS_REQUIRE which
+# of them an environment must run; without it, those run whose library is there.
 INSTALLED = {
-    "aiobotocore", "aiohttp", "asyncpg", "botocore", "flask_sqlalchemy", "httpx", "mysql_connector", "mysqlclient",
-    "pg8000", "psycopg", "psycopg2", "pymongo", "pymysql", "pynamodb", "redis", "requests", "s3transfer", "secrets",
-    "sqlalchemy", "urllib3",
+    "libraries": {
+        "aiohttp", "asyncpg", "flask_sqlalchemy", "httpx", "mysql_connector", "pg8000", "psycopg", "psycopg2",
+        "pymongo", "pymysql", "pynamodb", "redis", "requests", "secrets", "sqlalchemy", "urllib3",
+    },
+    "libraries or aiobotocore": {"botocore", "s3transfer"},
+    "aiobotocore": {"aiobotocore"},
+    "mysqlclient": {"mysqlclient"},
 }  # fmt: skip
+IMPORTED_AS = {
+    "mysql_connector": "mysql.connector",
+    "mysqlclient": "MySQLdb",
+    "s3transfer": "boto3",
+    "secrets": "pynamodb",
+}
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests of installed libraries to the whole suite."""
-    core_only = "not full" in config.option.markexpr and find_spec("pynamodb") is None
-    return True if core_only and collection_path.stem.removeprefix("test_") in INSTALLED else None
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests of libraries that this environment is made without."""
+    stem = collection_path.stem.removeprefix("test_")
+    for extras, libraries in INSTALLED.items():
+        for library in libraries:
+            if f"{stem}_".startswith(f"{library}_"):
+                return None if _is_wanted(library, extras) else True
+    return None
+
+
+def _is_wanted(library: str, extras: str) -> bool:
+    required = os.environ.get("XRAY_TESTS_REQUIRE")
+    if required is not None:
+        return not set(required.split(",")).isdisjoint(extras.split(" or "))
+    try:
+        return find_spec(IMPORTED_AS.get(library, library)) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
 
 
 @pytest.fixture(autouse=True)
