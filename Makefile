@@ -15,7 +15,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
 
 demo: need-python  ## run a sample handler in the real Lambda runtime and show its trace
-	@$(PYTHON) tools/environments.py local
+	@$(PYTHON) tools/environments.py demo
 	@$(BIN)/xray-lambda demo
 
 test: need-python  ## lint, the whole suite on Python 3.11, the core tests on every other Python found

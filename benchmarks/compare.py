@@ -20,13 +20,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from calls import CALLS, serve
 from tracers import TRACERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WORKER = Path(__file__).with_name("worker.py")
 CASES = (("one", True), ("ten", True), ("hundred", True), ("one", False), ("ten", False))
+CALL_KINDS = ("DynamoDB get_item", "S3 head_object", "requests get", "sqlite3 execute")
 BATCH_SECONDS = 0.02
 TRACED = ("aws-xray-sdk", "xray_lambda")
 
@@ -37,33 +39,38 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25, help="batches of each case, and cold starts of each tracer")
     parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind: repeatable")
     arguments = parser.parse_args()
-    with daemon() as port:
-        environ = environment(port)
+    with server(receive, socket.SOCK_DGRAM) as port, server(serve, socket.SOCK_STREAM) as http_port:
+        environ = environment(port, http_port)
         print_costs("CPU time of an invocation over the bare handler's, us", costs(arguments.rounds, environ))
+        print_calls(call_costs(arguments.rounds, environ))
         print_cold(cold(arguments.rounds, environ))
         if arguments.instructions:
             print_costs("Instructions of an invocation over the bare handler's, thousands", instructions(environ))
 
 
 @contextmanager
-def daemon() -> Iterator[int]:
-    """Receive datagrams in a process of its own, as the daemon does; yields the port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        process = multiprocessing.get_context("fork").Process(target=_receive, args=(receiver,), daemon=True)
+def server(serve: Callable[[socket.socket], None], kind: socket.SocketKind) -> Iterator[int]:
+    """Run a server in a process of its own, as the daemon and services are; yields the port."""
+    with socket.socket(socket.AF_INET, kind) as listener:
+        listener.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            listener.listen()
+        process = multiprocessing.get_context("fork").Process(target=serve, args=(listener,), daemon=True)
         process.start()
-        yield receiver.getsockname()[1]
+        yield listener.getsockname()[1]
         process.terminate()
 
 
-def _receive(receiver: socket.socket) -> None:
+def receive(receiver: socket.socket) -> None:
+    """Take datagrams, as the daemon does."""
     while True:
         receiver.recv(65536)
 
 
-def environment(port: int) -> dict[str, str]:
+def environment(port: int, http_port: int) -> dict[str, str]:
     """Return what a function finds around it."""
     return {
+        "BENCH_URL": f"http://127.0.0.1:{http_port}",
         "PATH": os.environ["PATH"],
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
         "LAMBDA_TASK_ROOT": "/var/task",
@@ -87,6 +94,29 @@ def costs(rounds: int, environ: dict[str, str]) -> dict[str, dict[str, float]]:
     for worker in workers.values():
         worker.communicate()
     return rows
+
+
+def call_costs(rounds: int, environ: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Return what each tracer adds to one call of a library, in microseconds of CPU time."""
+    workers = {name: _worker(name, environ) for name in ("bare", *TRACED)}
+    rows: dict[str, dict[str, float]] = {}
+    for kind in CALL_KINDS:
+        for sampled in (True, False):
+            times = {name: _batch_size(worker, kind, sampled) for name, worker in workers.items()}
+            taken: dict[str, list[float]] = {name: [] for name in TRACED}
+            for _ in range(rounds):
+                alone = {name: _net(workers[name], kind, sampled, times[name]) for name in random.sample([*workers], 3)}
+                for name in TRACED:
+                    taken[name].append((alone[name] - alone["bare"]) / CALLS)
+            rows[f"{kind}{'' if sampled else ', unsampled'}"] = {key: median(v) / 1000 for key, v in taken.items()}
+    for worker in workers.values():
+        worker.communicate()
+    return rows
+
+
+def _net(worker: subprocess.Popen[str], kind: str, sampled: bool, times: int) -> float:  # noqa: FBT001
+    """Return what the calls of an invocation take, the invocation itself aside."""
+    return _ask(worker, kind, sampled, times) - _ask(worker, "empty", sampled, times)
 
 
 def _worker(name: str, environ: dict[str, str]) -> subprocess.Popen[str]:
@@ -157,6 +187,14 @@ def print_costs(title: str, rows: dict[str, dict[str, float]]) -> None:
         sent = 0 if "unsampled" in case else row["datagram"] - row["waiting"]
         rest = f"{sent:.1f} | {(theirs - sent) / (ours - sent):.1f}"
         print(f"| {case} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.1f} | {rest} |", flush=True)
+
+
+def print_calls(rows: dict[str, dict[str, float]]) -> None:
+    """Print what a call costs, in Markdown."""
+    print("\nCPU time added to one call, us:\n\n| call | aws-xray-sdk | xray_lambda | times less |\n|---|---|---|---|")
+    for case, row in rows.items():
+        theirs, ours = row["aws-xray-sdk"], row["xray_lambda"]
+        print(f"| {case} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.1f} |", flush=True)
 
 
 def print_cold(row: dict[str, float]) -> None:

@@ -52,7 +52,7 @@ def main_environment(python: Interpreter, extras: str) -> Environment:
 
 
 def core_environment(python: Interpreter, *, newest: bool) -> Environment:
-    """`.venvs/3.X`, where the core tests run; the newest one tests aiobotocore too, which wants a botocore of its own."""
+    """`.venvs/3.X`, where the core tests run; the newest also tests aiobotocore, which wants its own botocore."""
     folder = ROOT / ".venvs" / python.version
     if newest:
         return Environment(folder, python, "test,aiobotocore", ("constraints.txt", "aiobotocore.txt"))

@@ -1,12 +1,23 @@
-"""`xray-lambda demo`: the sample shop in the real runtime client, and its trace."""
+"""`xray-lambda demo`: the sample shop in the real runtime client, with AWS and a bank around it, and its trace."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 from xray_lambda.cli import invoke
 from xray_lambda.cli.console import Problem
+from xray_lambda.cli.process import require_runtime_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGE = Path(__file__).parent.parent
 SHOP = Path("examples") / "shop"
@@ -15,23 +26,49 @@ SHOP = Path("examples") / "shop"
 def run(arguments: argparse.Namespace) -> int:
     """Invoke the sample with its event; the first line says what is to be seen."""
     shop = _shop()
+    _require_packages()
     if not arguments.json:
-        print("A shop's order in the real Lambda runtime: priced, its items reserved at once, a card declined.")
+        print("A shop's order in the real Lambda runtime: priced from DynamoDB, its items reserved at once in a SQL")
+        print("database, declined by a bank, filed in S3, announced on SQS. AWS is moto, on this machine.")
         # The function's logs come through another pipe, and belong below this.
         print(f"The code: {shop / 'app.py'}\n", flush=True)
-    return invoke.run(
-        argparse.Namespace(
-            handler="app.handler",
-            event=str(shop / "event.json"),
-            header=None,
-            function_name="shop",
-            timeout="30",
-            tenant_id=None,
-            env=[],
-            directory=str(shop),
-            json=arguments.json,
+    with surroundings(shop) as environment:
+        return invoke.run(
+            argparse.Namespace(
+                handler="app.handler",
+                event=str(shop / "event.json"),
+                header=None,
+                function_name="shop",
+                timeout="30",
+                tenant_id=None,
+                env=[f"{name}={value}" for name, value in environment.items()],
+                directory=str(shop),
+                json=arguments.json,
+            )
         )
-    )
+
+
+@contextmanager
+def surroundings(shop: Path) -> Iterator[dict[str, str]]:
+    """Run what the shop needs around it in a process of its own; yields the environment that leads there."""
+    command = [sys.executable, str(shop / "surroundings.py")]
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101  (a pipe was asked for: this tells mypy)
+        line = process.stdout.readline()
+        if not line:
+            said.seek(0)
+            raise Problem(f"what the sample needs around it did not start:\n{said.read().decode()[-2000:].strip()}")
+        yield json.loads(line)  # leaving the block closes the process's standard input, which ends it
+
+
+def _require_packages() -> None:
+    require_runtime_client()
+    missing = [name for name in ("boto3", "moto", "requests") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Problem(f"the sample needs {', '.join(missing)}: run  pip install 'xray-lambda[demo]'")
 
 
 def _shop() -> Path:
