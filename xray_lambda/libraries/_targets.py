@@ -61,6 +61,8 @@ class Patch:
     def __init__(self, targets: list[Target], make: MakeReplacement) -> None:
         self.targets = targets
         self._make = make
+        # The libraries that need this: the one whose card has it, by the name "", and those that borrow it.
+        self.users: set[str] = set()
 
     @property
     def modules(self) -> set[str]:
@@ -72,15 +74,19 @@ class Patch:
         for target in self._targets_in(module):
             target.find(module)
 
-    def apply(self, module: ModuleType) -> None:
+    def apply(self, module: ModuleType, user: str = "") -> None:
         """Replace what lies in this module."""
+        self.users.add(user)
         for target in self._targets_in(module):
             found = target.find(module)
             if found is not None:
                 replace(*found, lambda original, target=target: self._make(original, target))  # type: ignore[misc]
 
-    def undo(self, module: ModuleType) -> None:
-        """Put back what lies in this module."""
+    def undo(self, module: ModuleType, user: str = "") -> None:
+        """Put back what lies in this module, unless another library needs it."""
+        self.users.discard(user)
+        if self.users:
+            return
         for target in self._targets_in(module):
             try:
                 found = target.find(module)
