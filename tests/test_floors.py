@@ -35,7 +35,7 @@ FLOORS = (
     ("_context", "_entity", "_values"),
     ("_objects",),
     ("_config", "_scalars"),
-    ("_version", "_callables", "_guard", "_header", "_ids"),
+    ("_version", "_callables", "_guard", "_header", "_ids", "_thirdparty"),
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {
@@ -44,6 +44,10 @@ LATE = {
     ("_values", "_objects"),  # no instance in metadata, no need
     ("_emitters.udp", "_emitters.resolver"),  # the daemon's host is a number, except in containers
     ("lambda_runtime.handler", "lambda_runtime.loop"),  # for async handlers
+    # The layer's door: the function goes on untraced, whatever of ours cannot be imported.
+    ("lambda_runtime.auto", "_callables"),
+    ("lambda_runtime.auto", "lambda_runtime.handler"),
+    ("lambda_runtime.auto", "libraries"),
     ("libraries", "libraries._targets"),  # nothing loaded that is to be patched, no need
 }
 HEIGHTS = {name: -depth for depth, floor in enumerate(FLOORS) for name in floor}

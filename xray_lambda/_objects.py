@@ -6,6 +6,7 @@ from itertools import islice
 from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 
 from xray_lambda._scalars import definitions_of, exception_text, label, place_of, type_name
+from xray_lambda._thirdparty import load
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _pickled(value: object) -> object:
     """Return what jsonpickle makes of an object of an extension type; what that holds is not flattened in turn."""
     if type(value).__sizeof__(value) > _MAX_PICKLED_BYTES:
         return label(value)
-    import jsonpickle  # noqa: PLC0415 - costs tens of milliseconds, and few programs ever need it
+    jsonpickle: Any = load("jsonpickle")  # it costs tens of milliseconds, and few programs ever need it
 
     class OneLevel(jsonpickle.Pickler):  # type: ignore[misc] # it has no types
         """Leaves what the object holds to the bounds of our own walk."""

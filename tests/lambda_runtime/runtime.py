@@ -55,15 +55,21 @@ def invoke(
     workers: int = 1,
     primes: bool = False,
     command: Sequence[str] = RUNTIME_CLIENT,
+    files: Mapping[str, str] = {},
 ) -> Outcome:
     """Run `source` as module `app` and its `handler` once for each of `invocations` (one that is sampled).
+
+    `files` lie beside it.
 
     Every document must have arrived before its invocation posts a result: one that comes between two
     invocations fails here, and one before the first too unless the source `primes` the handler. A process that
     stays alive must have said nothing on standard error. With `workers`, each invocation has a trace of its own.
     """
     with Daemon() as daemon, tempfile.TemporaryDirectory() as directory:
-        (Path(directory) / "app.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        for name, text in {"app.py": source, **files}.items():
+            file = Path(directory) / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(textwrap.dedent(text), encoding="utf-8")
         api = RuntimeAPI(invocations or [Invocation()], daemon, workers)
         with _served(api), _started(command, directory, environment(api, daemon, directory, env), api) as process:
             event = _next_happening(api, process, directory)
@@ -154,7 +160,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 _DOOR = "from xray_lambda import traced_handler\n"
 _NO_DOOR = "traced_handler = lambda handler=None, **options: handler or (lambda handler: handler)\n"
-_OUR_FRAME = re.compile(rf' *File "{re.escape(str(Path(xray_lambda.__file__).parent))}/[^\r\n]*[\r\n]+[^\r\n]*[\r\n]*')
+_OURS = (
+    rf"(?:{re.escape(str(Path(xray_lambda.__file__).parent))}|[^\"]*/python/xray_lambda)"  # in place, or in the layer
+)
+_OUR_FRAME = re.compile(rf' *File "{_OURS}/[^\r\n]*[\r\n]+[^\r\n]*[\r\n]*')
 _DIRECTORY = re.compile(r"/[^\s\"]*/(?=app\.py)")
 
 

@@ -1,0 +1,107 @@
+"""What goes into the layer: our own modules, private copies of two packages, the wrapper; and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "xray_lambda"
+PLACE = PurePosixPath("python/xray_lambda")
+VENDORED = PLACE / "_vendored"
+
+# What a function has no use for: the command line and what tests use.
+LEFT_OUT = ("cli/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
+# How jsonpickle flattens numpy and pandas, where a program asks for it by its public name.
+PART_LEFT_OUT = ("jsonpickle/ext/", "jsonpickle/tags_pd.py")
+_BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed)")
+_PART_BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed|_wrappers\.cpython-3\d+-(x86_64|aarch64)-linux-gnu\.so)")
+
+# jsonpickle registers its handlers under its public name, which may be another copy's.
+_ABSOLUTE, _RELATIVE = "__import__('jsonpickle.handlers', level=0)", "from . import handlers  # noqa"
+
+
+class BuildError(Exception):
+    """The layer cannot be built as it should be; the text says what to do."""
+
+
+class File(NamedTuple):
+    """One file of the layer: where it lies below /opt, what is in it, and whether it can be run."""
+
+    path: PurePosixPath
+    content: bytes
+    executable: bool = False
+
+
+class Part(NamedTuple):
+    """A package by others in the layer: its name, version and licence, and where its files were unpacked."""
+
+    name: str
+    version: str
+    licence: str
+    folder: Path
+
+
+def own_files(package: Path = PACKAGE) -> Iterator[File]:
+    """Yield our modules. Raises BuildError for a file that does not belong into the package."""
+    for file in sorted(package.rglob("*")):
+        name = file.relative_to(package).as_posix()
+        if file.is_dir() or "__pycache__" in file.parts or name.startswith(LEFT_OUT):
+            continue
+        if not _BELONGS.fullmatch(name):
+            raise BuildError(f"{file} does not belong into the layer: remove it, or teach layer/contents.py about it")
+        yield File(PLACE / name, file.read_bytes())
+
+
+def part_files(part: Part) -> Iterator[File]:
+    """Yield the files of a package under its private name, its licence among them."""
+    for file in sorted((part.folder / part.name).rglob("*")):
+        name = file.relative_to(part.folder).as_posix()
+        if file.is_dir() or "__pycache__" in file.parts or name.startswith(PART_LEFT_OUT):
+            continue
+        if not _PART_BELONGS.fullmatch(name):
+            raise BuildError(
+                f"{name} of {part.name} {part.version} does not belong into the layer: see layer/contents.py"
+            )
+        yield File(VENDORED / name, _made_private(name, file.read_bytes()))
+    [licence] = part.folder.glob(f"{part.name}-*.dist-info/licenses/LICENSE")
+    yield File(VENDORED / part.name / "LICENSE", licence.read_bytes())
+
+
+def _made_private(name: str, content: bytes) -> bytes:
+    if name != "jsonpickle/__init__.py":
+        return content
+    text = content.decode()
+    if text.count(_ABSOLUTE) != 1:
+        raise BuildError("jsonpickle no longer imports its handlers as layer/contents.py knows it: look at it anew")
+    return text.replace(_ABSOLUTE, _RELATIVE).encode()
+
+
+def wrapper() -> File:
+    """Return the script that AWS_LAMBDA_EXEC_WRAPPER names."""
+    return File(PurePosixPath("xray-lambda"), (ROOT / "layer" / "xray-lambda").read_bytes(), executable=True)
+
+
+def manifest(version: str, parts: list[Part], pythons: dict[str, str], architectures: list[str]) -> File:
+    """Return what is in the layer, for people and for scanners; `pythons` are those with byte code, in full."""
+    said = {
+        "name": "xray-lambda",
+        "version": version,
+        "licence": "Apache-2.0",
+        "architectures": architectures,
+        "byte_code": pythons,
+        "parts": [{"name": part.name, "version": part.version, "licence": part.licence} for part in parts],
+    }
+    return File(PLACE / "layer.json", (json.dumps(said, indent=2) + "\n").encode())
+
+
+def init_file() -> File:
+    """Return what makes the private copies a package."""
+    return File(
+        VENDORED / "__init__.py", b'"""Private copies of packages by others; each has its licence beside it."""\n'
+    )
