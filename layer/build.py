@@ -10,10 +10,9 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
-from typing import TYPE_CHECKING
 
 from contents import ROOT, BuildError, File, init_file, manifest, own_files, part_files, wrapper
 from interpreters import SUPPORTED, Search

@@ -1,7 +1,7 @@
 """Becomes Lambda's runtime: read-only /opt and /var/task in a mount namespace of its own, the wrapper, the runtime.
 
-Usage: launch.py LAYER, in the function's folder; LAYER is an unpacked layer, or an empty folder. Without the right to
-mount, the folders are used where they are, TESTS_OPT says so, and nothing but their modes keeps them from being written.
+Usage: launch.py LAYER, in the function's folder; LAYER is an unpacked layer, or an empty folder. Where nothing can be
+mounted, the folders are used where they are, which TESTS_OPT says, and only their modes keep them from being written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(layer: str) -> None:
     environ = {**os.environ, "LAMBDA_TASK_ROOT": task, "PWD": task, "TESTS_OPT": opt}
     command = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-s", str(BOOTSTRAP)]
     wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER", "").replace("/opt/", f"{opt}/", 1)
-    os.execve(wrapper or command[0], [wrapper, *command] if wrapper else command, environ)
+    os.execve(wrapper or command[0], [wrapper, *command] if wrapper else command, environ)  # noqa: S606
 
 
 def can_mount() -> bool:

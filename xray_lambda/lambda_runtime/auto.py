@@ -59,7 +59,8 @@ def _traced(own: Handler) -> Handler:
         if is_traced(handler):
             return own
         handler = getattr(handler, "__wrapped__", None)
-    return traced_handler(own) if callable(own) and not is_coroutine_function(own) else own
+    can_be = callable(own) and not is_coroutine_function(own)  # type: ignore[redundant-expr]  # whatever it named
+    return traced_handler(own) if can_be else own
 
 
 def _guarded(step: Callable[[], Handler | None]) -> Handler | None:
