@@ -86,6 +86,7 @@ def describe(
     *,
     stack_frames: int = 50,
     remote: bool = False,
+    message_of: Callable[[BaseException], str] = exception_text,
 ) -> dict[str, object] | str:
     """Return the `cause` for `error`: an object, or the id under which this trace has it already.
 
@@ -97,7 +98,7 @@ def describe(
         return known
     found = _collect(error, recorded)
     told, skipped = found[:_MAX_EXCEPTIONS], found[_MAX_EXCEPTIONS:]
-    exceptions = [_exception(one, new_id(), stack_frames) for one in told]
+    exceptions = [_exception(one, new_id(), stack_frames, message_of(one)) for one in told]
     _link(told, exceptions, recorded)
     for one, entry in zip(told, exceptions, strict=True):
         recorded.remember(one, str(entry["id"]))
@@ -156,9 +157,9 @@ def _link(errors: list[BaseException], entries: list[dict[str, object]], recorde
         entries[-1]["cause"] = last
 
 
-def _exception(error: BaseException, exception_id: str, stack_frames: int) -> dict[str, object]:
+def _exception(error: BaseException, exception_id: str, stack_frames: int, message: str) -> dict[str, object]:
     name = clean(type_name(type(error)))[:_MAX_NAME]
-    entry: dict[str, object] = {"id": exception_id, "type": name, "message": _message(error)}
+    entry: dict[str, object] = {"id": exception_id, "type": name, "message": _bounded(message)}
     stack, truncated = stack_of(_traceback_of(error), stack_frames)
     if stack:
         entry["stack"] = stack
@@ -167,8 +168,7 @@ def _exception(error: BaseException, exception_id: str, stack_frames: int) -> di
     return entry
 
 
-def _message(error: BaseException) -> str:
-    text = exception_text(error)
+def _bounded(text: str) -> str:
     return clean(text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…")
 
 

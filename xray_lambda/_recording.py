@@ -11,7 +11,7 @@ from xray_lambda._header import TraceHeader
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType, TracebackType
 
     from typing_extensions import Self
@@ -39,6 +39,8 @@ class Recording(Entity):
     sampled = True
     # The true-or-false fields of an HTTP request that X-Ray takes of this kind of entity.
     _request_marks: tuple[str, ...] = ()
+    # What puts an exception into words here, where its own may hold what is private; see libraries/_messages.
+    message_of: Callable[[BaseException], str] | None = None
     root: Segment | FacadeSegment
     # What was current when this was entered, and is again when it closes.
     before: Entity | None
@@ -212,7 +214,10 @@ class Recording(Entity):
         if root.recorded is None:
             root.recorded = _causes().Recorded()
         frames = root.recorder.config.stack_frames
-        return _causes().describe(error, root.recorded, root.recorder.new_id, stack_frames=frames, remote=remote)
+        words = {} if self.message_of is None else {"message_of": self.message_of}
+        return _causes().describe(
+            error, root.recorded, root.recorder.new_id, stack_frames=frames, remote=remote, **words
+        )
 
     def _ended_by(self, error: BaseException) -> None:
         try:

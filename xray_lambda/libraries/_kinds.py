@@ -31,10 +31,11 @@ _DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 class LibraryCall(Subsegment):
     """The subsegment of a call into a library; what the library calls in turn belongs to it."""
 
-    __slots__ = ("layer", "stack")
+    __slots__ = ("layer", "message_of", "stack")
 
     def __init__(self, name: str, parent: Any, namespace: Namespace, stack: str, layer: int) -> None:
         super().__init__(name, parent, namespace)
+        self.message_of = None
         self.stack = stack
         self.layer = layer
 
