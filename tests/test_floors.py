@@ -49,6 +49,7 @@ LATE = {
     ("lambda_runtime.auto", "lambda_runtime.handler"),
     ("lambda_runtime.auto", "libraries"),
     ("libraries", "libraries._targets"),  # nothing loaded that is to be patched, no need
+    ("libraries._patching", "libraries._standin"),  # for functions of C alone; it loads wrapt
 }
 HEIGHTS = {name: -depth for depth, floor in enumerate(FLOORS) for name in floor}
 

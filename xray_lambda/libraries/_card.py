@@ -22,25 +22,26 @@ than a card that finds out by itself.
 from __future__ import annotations
 
 from functools import partial, wraps
+from types import CoroutineType
 
 from xray_lambda._callables import is_coroutine_function
 from xray_lambda._context import current
-from xray_lambda._entity import UNTRACED
+from xray_lambda._entity import UNTRACED, Entity
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import current_entity
+from xray_lambda.libraries._outcome import failed, leave, returned
 from xray_lambda.libraries._patching import replaced_function
 from xray_lambda.libraries._targets import Patch, Target
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from xray_lambda._entity import Entity
+    from xray_lambda.libraries._outcome import Done as Done  # noqa: PLC0414 - for the cards
+    from xray_lambda.libraries._outcome import Steps as Steps  # noqa: PLC0414 - for the cards
+    from xray_lambda.libraries._outcome import Until as Until  # noqa: PLC0414 - for the cards
 
-    Until = Callable[["Done"], object]
-    # The first value yielded is an Entity, a second one an Until.
-    Steps = Generator[Any, Any, None]
     StepsOf = Callable[["Call"], Steps]
     Function = Callable[..., Any]
     Within = tuple[str, int]
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 NOWHERE: Within = ("nothing is part of this", 0)
 
 _get_current = current.get
-_set_current = current.set
+
+_NOTHING = Entity()
 
 
 class NotOurCall(Exception):
@@ -93,29 +95,7 @@ class Call:
         if place is not None and place < len(self.args):
             self.args = (*self.args[:place], value, *self.args[place + 1 :])
         else:
-            self.kwargs[name] = value
-
-
-class Done:
-    """Closes a subsegment that outlives its call: when called, once, or when the program drops what holds it."""
-
-    __slots__ = ("_steps", "_sub")
-
-    def __init__(self, steps: Steps, sub: Entity) -> None:
-        self._steps = steps
-        self._sub: Entity | None = sub
-
-    def __call__(self, error: BaseException | None = None, *, result: object = None) -> None:
-        sub, self._sub = self._sub, None
-        if sub is None:
-            return
-        if error is not None:
-            _failed(self._steps, sub, error)
-        else:
-            _returned(self._steps, sub, result)
-
-    def __del__(self) -> None:
-        self()
+            self.kwargs = {**self.kwargs, name: value}
 
 
 def card(*targets: str, part_of: Within = NOWHERE) -> Callable[[StepsOf], Patch]:
@@ -151,14 +131,18 @@ def _drive(steps_of: StepsOf, places: Mapping[str, int], part_of: Within, functi
         call, steps, sub = opened
         if not sub.sampled:
             with sub:
-                return function(*call.args, **call.kwargs)
+                result = function(*call.args, **call.kwargs)
+            return result if type(result) is not CoroutineType else _in_coroutine(call, steps, sub, result)
         sub.__enter__()
         try:
             call.result = function(*call.args, **call.kwargs)
         except BaseException as error:
-            _failed(steps, sub, error)
+            failed(steps, sub, error)
             raise
-        _returned(steps, sub, call.result)
+        if type(call.result) is CoroutineType:
+            leave(sub)
+            return _in_coroutine(call, steps, sub, call.result)
+        returned(steps, sub, call.result)
         result, call.result = call.result, None  # a card that is still open must not keep it alive
         return result
 
@@ -179,13 +163,35 @@ def _drive_async(steps_of: StepsOf, places: Mapping[str, int], part_of: Within, 
         try:
             call.result = await function(*call.args, **call.kwargs)
         except BaseException as error:
-            _failed(steps, sub, error)
+            failed(steps, sub, error)
             raise
-        _returned(steps, sub, call.result)
+        returned(steps, sub, call.result)
         result, call.result = call.result, None  # a card that is still open must not keep it alive
         return result
 
     return traced_call
+
+
+def _in_coroutine(call: Call, steps: Steps, sub: Entity, coroutine: Any) -> Any:
+    """Return a coroutine in the place of one that a plain function returned: the call lasts until that is done."""
+    driven: Any = _awaited(call, steps, sub, coroutine)
+    driven.__name__, driven.__qualname__ = coroutine.__name__, coroutine.__qualname__
+    return driven
+
+
+async def _awaited(call: Call, steps: Steps, sub: Entity, coroutine: Any) -> Any:
+    if not sub.sampled:
+        with sub:
+            return await coroutine
+    sub.__enter__()
+    try:
+        call.result = await coroutine
+    except BaseException as error:
+        failed(steps, sub, error)
+        raise
+    returned(steps, sub, call.result)
+    result, call.result = call.result, None
+    return result
 
 
 def _opened(
@@ -200,55 +206,11 @@ def _opened(
     try:
         call = Call(places, parent, args, kwargs)
         steps = steps_of(call)
-        return call, steps, next(steps)
+        sub = next(steps)
+        # One that is current already is not entered again: it would take itself for what was current before it.
+        return call, steps, sub if sub.sampled or sub is not parent else _NOTHING
     except (NotOurCall, StopIteration):
         return None
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
         return None
-
-
-def _returned(steps: Steps, sub: Entity, result: object) -> None:
-    """Let the card record what the call returned, and close the subsegment unless it is to stay open."""
-    try:
-        until = steps.send(result)
-    except StopIteration:
-        sub.__exit__(None, None, None)
-    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        sub.__exit__(None, None, None)
-        swallow(fault)
-    else:
-        _stay_open(steps, sub, until)
-
-
-def _stay_open(steps: Steps, sub: Entity, until: Until) -> None:
-    """Give the caller its own current entity back; the subsegment closes when it is done."""
-    if _get_current() is sub:
-        _set_current(sub.before)  # type: ignore[attr-defined]  # one that is sampled has it
-    done = Done(steps, sub)
-    try:
-        until(done)
-    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        done()
-        swallow(fault)
-
-
-def _failed(steps: Steps, sub: Entity, error: BaseException) -> None:
-    """Let the card record what the call raised, or record it here; the error stays as it is, its traceback too."""
-    traceback = error.__traceback__
-    fault = None
-    try:
-        steps.throw(error)
-        steps.close()
-        unhandled: BaseException | None = None
-    except StopIteration:
-        unhandled = None
-    except BaseException as raised:  # noqa: BLE001 - most often the error itself on its way back
-        unhandled = error
-        # A StopIteration that goes through a generator comes out as the cause of a RuntimeError: PEP 479.
-        if raised is not error and raised.__cause__ is not error and isinstance(raised, Exception):
-            fault = raised
-    error.__traceback__ = traceback
-    sub.__exit__(None if unhandled is None else type(error), unhandled, traceback)
-    if fault is not None:
-        swallow(fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from types import FunctionType
 
 from xray_lambda._guard import swallow
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     Function = Callable[..., Any]
     Wrapper = Callable[[Function], Function]
     WhenImported = Callable[[ModuleType], None]
+    Wanted = Callable[[str], bool]
 
 _MISSING = object()
 _replaced: dict[tuple[int, str], tuple[object, str, object, object]] = {}
@@ -64,44 +66,71 @@ def replaced_function(original: Function, make: Callable[[Function], Function]) 
     """
     if isinstance(original, (staticmethod, classmethod)):
         return type(original)(make(original.__func__))
-    traced = make(original)
     if isinstance(original, FunctionType):
-        return traced
-    from wrapt import FunctionWrapper  # noqa: PLC0415 - see above
+        return make(original)
+    from xray_lambda.libraries._standin import stand_in  # noqa: PLC0415 - see above
 
-    def forward(_wrapped: object, _instance: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        return traced(*args, **kwargs)
-
-    return FunctionWrapper(original, forward)
+    return stand_in(original, make(original))
 
 
 _waiting: dict[str, list[WhenImported]] = {}
+_watching: list[tuple[Wanted, WhenImported]] = []
 
 
 def when_imported(name: str, action: WhenImported) -> None:
     """Call `action(module)` once the module `name` is loaded; never imports it."""
-    module = sys.modules.get(name)
-    spec = getattr(module, "__spec__", None)
-    if module is not None and not getattr(spec, "_initializing", False):
-        action(module)
-        return
     _waiting.setdefault(name, []).append(action)
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
+    _enter_imports()
+    if name in sys.modules:
+        _follow_up_when_ready(name)
+
+
+def whenever_imported(wanted: Wanted, action: WhenImported) -> None:
+    """Call `action(module)` for every module whose name is `wanted` that is loaded, now, later or anew."""
+    if (wanted, action) not in _watching:
+        _watching.append((wanted, action))
+    _enter_imports()
+    for name in [*sys.modules]:
+        if wanted(name):
+            _follow_up_when_ready(name)
 
 
 def forget(name: str, action: WhenImported) -> None:
     """Take back a `when_imported` that has not happened yet."""
-    actions = _waiting.get(name, [])
-    if action in actions:
-        actions.remove(action)
-    _leave_when_done()
+    _taken(_waiting.get(name, []), action)
+    _leave_imports()
 
 
-def _leave_when_done() -> None:
+def forget_whenever(wanted: Wanted, action: WhenImported) -> None:
+    """Take back a `whenever_imported`."""
+    _taken(_watching, (wanted, action))
+    _leave_imports()
+
+
+def _taken(entries: list[Any], entry: object) -> bool:
+    """Take an entry off a list that other threads change too; False where one of them was faster."""
+    try:
+        entries.remove(entry)
+    except ValueError:
+        return False
+    return True
+
+
+def _enter_imports() -> None:
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def _leave_imports() -> None:
     """Take the finder out of the program's imports when nothing waits any more."""
-    if not any(_waiting.values()) and _FINDER in sys.meta_path:
-        sys.meta_path.remove(_FINDER)
+    if _is_idle() and _FINDER in sys.meta_path:
+        _taken(sys.meta_path, _FINDER)
+        if not _is_idle():  # another thread has begun to wait meanwhile, and saw the finder still there
+            _enter_imports()
+
+
+def _is_idle() -> bool:
+    return not _watching and not any(_waiting.values())
 
 
 class _Finder:
@@ -109,42 +138,109 @@ class _Finder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if not _waiting.get(name):
+        if not _waiting.get(name) and not any(wanted(name) for wanted, _ in _watching):
             return None
-        for finder in sys.meta_path:
+        for finder in [*sys.meta_path]:
             find = None if finder is _FINDER else getattr(finder, "find_spec", None)
-            spec = None if find is None else find(name, path, target)
+            spec: ModuleSpec | None = None if find is None else find(name, path, target)
             if spec is not None:
-                return _followed(spec)
+                _follow(name, spec)
+                return spec
         return None
 
 
-def _followed(spec: ModuleSpec) -> ModuleSpec:
-    """Make the spec's loader run what waits for the module, and leave no trace of that on the loader."""
-    loader = spec.loader
-    execute = getattr(loader, "exec_module", None)
-    if execute is None:
-        return spec
+def _follow(name: str, spec: ModuleSpec) -> None:
+    if hasattr(spec.loader, "exec_module"):
+        spec.loader = _Loader(name, spec.loader)  # type: ignore[assignment]  # a loader in all but its class
 
-    def exec_module(module: ModuleType) -> None:
-        del loader.__dict__["exec_module"]
-        execute(module)
-        _follow_up(module)
 
+class _Loader:
+    """Stands in for a module's loader until that executes the module, and follows up then.
+
+    The loader stays as it is: modules may share it, and it may be a class.
+    """
+
+    _loader: Any = None
+
+    def __init__(self, name: str, loader: Any) -> None:
+        self._name = name
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        loader = self._loader
+        spec: Any = getattr(module, "__spec__", None)
+        if getattr(module, "__loader__", None) is self:
+            module.__loader__ = loader
+        if spec is not None and spec.loader is self:
+            spec.loader = loader
+        loader.exec_module(module)
+        if spec is not None and spec.loader is not loader:
+            _follow(self._name, spec)  # it has put another in its place, for the module's first use: a LazyLoader
+        else:
+            _follow_up(self._name, module)
+
+
+def _follow_up_when_ready(name: str) -> None:
+    """Do what waits for a loaded module; where its import or its lazy loading has yet to end, do it then."""
+    module: Any = sys.modules.get(name)
+    spec: Any = None
     try:
-        loader.exec_module = exec_module  # type: ignore[union-attr, method-assign]
-    except AttributeError as fault:  # a loader without attributes of its own
+        spec = object.__getattribute__(module, "__spec__")  # nothing of a lazy module's own, which would load it
+    except AttributeError:
+        pass
+    if type(module).__name__ == "_LazyModule":
+        _follow(name, spec)
+        return
+    if getattr(spec, "_initializing", False):
+        spec.__class__ = _unfinished(spec.__class__)
+        if spec._initializing:  # noqa: SLF001 - else another thread has just ended it
+            return
+    if module is not None:
+        _follow_up(name, module)
+
+
+@cache
+def _unfinished(kind: Any) -> Any:
+    """Return the class of the spec of a module whose import goes on: the import says there when it ends."""
+    if kind.__name__ == "Unfinished":
+        return kind
+
+    class Unfinished(kind):  # type: ignore[misc]
+        @property
+        def _initializing(self) -> bool:
+            return bool(self.__dict__["_initializing"])
+
+        @_initializing.setter
+        def _initializing(self, goes_on: bool) -> None:
+            self.__dict__["_initializing"] = goes_on
+            if not goes_on:
+                self.__class__ = kind
+                _follow_up_when_ready(self.name)
+
+    return Unfinished
+
+
+def _follow_up(name: str, module: ModuleType) -> None:
+    for wanted, action in [*_watching]:
+        if wanted(name):
+            _do(action, module)
+    loaded = sys.modules.get(name)  # another one, where the module has put that in its own place
+    if loaded is not None:
+        waiting = _waiting.get(name, [])
+        for action in [*waiting]:
+            if _taken(waiting, action):
+                _do(action, loaded)
+    _leave_imports()
+
+
+def _do(action: WhenImported, module: ModuleType) -> None:
+    try:
+        action(module)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
-    return spec
-
-
-def _follow_up(module: ModuleType) -> None:
-    for action in _waiting.pop(module.__name__, ()):
-        try:
-            action(module)
-        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-            swallow(fault)
-    _leave_when_done()
 
 
 _FINDER = _Finder()

@@ -111,15 +111,18 @@ class Hook:
         """Nothing to look at: `start` raises UnknownShape itself."""
 
     def apply(self, module: ModuleType) -> None:
-        """Start to listen, once."""
-        if self._stop is None:
+        """Start to listen, once, where this is the module to do so."""
+        if self._stop is None and self._is_in(module):
             self._stop = self._start(module)
 
-    def undo(self, module: ModuleType) -> None:  # noqa: ARG002 - as Patch has it
+    def undo(self, module: ModuleType) -> None:
         """Stop to listen."""
-        stop, self._stop = self._stop, None
-        if stop is not None:
+        if self._stop is not None and self._is_in(module):
+            stop, self._stop = self._stop, None
             stop()
+
+    def _is_in(self, module: ModuleType) -> bool:
+        return any(sys.modules.get(name) is module for name in self.modules)
 
 
 def on_import(module: str) -> Callable[[Callable[[ModuleType], Callable[[], object]]], Hook]:
