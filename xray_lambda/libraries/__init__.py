@@ -111,13 +111,13 @@ def _apply(name: str, module: ModuleType) -> None:
     """Apply a library's card to a loaded module; one that is not as the card knows it is left alone, all of it."""
     from xray_lambda.libraries import _targets  # noqa: PLC0415 - when the first library is there to be patched
 
-    patches = _targets.patches_of(_loaded_card(name))
     try:
+        patches = _targets.patches_of(_loaded_card(name))
         for patch in patches:
             patch.check(module)
         for patch in patches:
             patch.apply(module)
-    except _targets.UnknownShape as shape:
+    except (_targets.UnknownShape, ImportError) as shape:
         unpatch(name)
         say_once(30, f"shape {name}", "xray_lambda: %s is not traced, this version of it is unknown: %s", name, shape)
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
