@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python /usr/bin/python3 python3.11 python3.14
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format clean need-python
+.PHONY: help demo test bench lint format layer build-XRayLambdaLayer clean need-python
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
@@ -38,6 +38,12 @@ format: need-python  ## let ruff put the code in form
 	@$(PYTHON) tools/environments.py dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+layer:  ## build the Lambda layer, dist/xray-lambda-layer.zip
+	@./build.sh
+
+build-XRayLambdaLayer:
+	@./build.sh --unpacked "$(ARTIFACTS_DIR)"
 
 clean:  ## remove everything that make has made
 	rm -rf .venv .venvs build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -41,9 +41,13 @@ def main() -> None:
     parser.add_argument("--arch", choices=sorted(PLATFORMS), action="append", help="for this alone; default: both")
     parser.add_argument("--python", choices=SUPPORTED, action="append", help="for this alone; default: all of them")
     parser.add_argument("--output", type=Path, help="the zip's name; default: dist/xray-lambda-layer.zip")
+    parser.add_argument("--unpacked", type=Path, help="a folder to put the layer's files into as well, for sam build")
     arguments = parser.parse_args()
     try:
-        build(arguments.python or list(SUPPORTED), arguments.arch or sorted(PLATFORMS), output_for(arguments))
+        output = output_for(arguments)
+        build(arguments.python or list(SUPPORTED), arguments.arch or sorted(PLATFORMS), output)
+        if arguments.unpacked:
+            unpack(output, arguments.unpacked)
     except BuildError as error:
         sys.exit(f"./build.sh: {error}")
 
@@ -113,6 +117,13 @@ def write_zip(output: Path, files: Iterable[File]) -> None:
     if size > BUDGET_BYTES:
         output.unlink()
         raise BuildError(f"the layer has {size:,} bytes, more than the {BUDGET_BYTES:,} it may: {LAMBDA_BUDGET}")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Put a zip's files into a folder, each with its mode."""
+    with zipfile.ZipFile(archive) as zipped:
+        for entry in zipped.infolist():
+            Path(zipped.extract(entry, folder)).chmod(entry.external_attr >> 16)
 
 
 def report(output: Path) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 MAIN = ROOT / ".venv"
 MADE_FROM = ("pyproject.toml", "tools/constraints.txt", "tools/oldest.txt", "tools/aiobotocore.txt",
-             "xray_lambda/_version.py")  # fmt: skip
+             "tools/sam.txt", "xray_lambda/_version.py")  # fmt: skip
 
 
 class CannotMakeError(Exception):
@@ -68,6 +68,11 @@ def oldest_environment(python: Interpreter) -> Environment:
         ("constraints.txt", "oldest.txt"),
         ("mysqlclient",),
     )
+
+
+def sam_environment(python: Interpreter) -> Environment:
+    """`.venvs/sam`, with the SAM CLI, whose dependencies go with nobody else's; nothing runs in it but that."""
+    return Environment(ROOT / ".venvs" / "sam", python, "sam", ("sam.txt",))
 
 
 def environments(search: Search) -> list[Environment]:
@@ -158,7 +163,7 @@ def make_all(search: Search) -> dict[str, str]:
             faults[environment.name] = str(fault)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(make, environments(search)))
+        list(pool.map(make, [*environments(search), sam_environment(search.main)]))
     return faults
 
 
