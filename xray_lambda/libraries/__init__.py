@@ -32,6 +32,13 @@ SUPPORTED = {
     "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
     "sqlite3": Library("sqlite3", None, "sqlite3.dbapi2", "sqlite3"),
     "httpx": Library("httpx", "httpx", "httpx._client"),
+    "pymysql": Library("pymysql", "PyMySQL", "pymysql.cursors", "pymysql.connections"),
+    "mysql.connector": Library(
+        "mysql_connector", "mysql-connector-python",
+        "mysql.connector.cursor", "mysql.connector.cursor_cext", "mysql.connector.aio.cursor",
+        "mysql.connector.connection", "mysql.connector.connection_cext", "mysql.connector.aio.connection",
+    ),
+    "MySQLdb": Library("mysqlclient", "mysqlclient", "MySQLdb.cursors", "MySQLdb.connections"),
 }  # fmt: skip
 
 # What else a library is called: by those who import it through another one, and by aws-xray-sdk.
