@@ -16,36 +16,40 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 from contents import ROOT, BuildError, File, init_file, manifest, own_files, part_files, wrapper
 from interpreters import SUPPORTED, Search
-from wheels import PLATFORMS, fetch
+from wheels import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BUDGET_BYTES = 2_000_000
+ARCHITECTURES = ("arm64", "x86_64")
 LAMBDA_BUDGET = "Lambda takes 250 MB in all, and a cold start pays for each"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip files know no earlier time
 
 # Run by each Python over the same tree. Unchecked: nothing is compared with the source at a cold start, whatever times
-# unpacking gives the files. The hash seed is fixed, since sets of constants are written in their order.
+# unpacking gives the files. Optimised: docstrings would be a sixth of what is loaded. The hash seed is fixed, since
+# sets of constants are written in their order.
 _COMPILE = """
-import compileall, py_compile, sys
+import importlib.util, pathlib, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-ok = compileall.compile_dir(sys.argv[1], ddir="/opt/python", quiet=1, force=True, invalidation_mode=mode)
-sys.exit(not ok)
+for file in sorted(pathlib.Path(sys.argv[1]).rglob("*.py")):
+    compiled = importlib.util.cache_from_source(str(file), optimization="")
+    shown = "/opt/python/" + str(file.relative_to(sys.argv[1]))
+    py_compile.compile(str(file), compiled, shown, doraise=True, optimize=2, invalidation_mode=mode)
 """
 
 
 def main() -> None:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, prog="./build.sh")
-    parser.add_argument("--arch", choices=sorted(PLATFORMS), action="append", help="for this alone; default: both")
-    parser.add_argument("--python", choices=SUPPORTED, action="append", help="for this alone; default: all of them")
+    parser.add_argument("--arch", choices=ARCHITECTURES, action="append", help="for this alone; the code is the same")
+    parser.add_argument("--python", choices=SUPPORTED, action="append", help="byte code for this alone; default: all")
     parser.add_argument("--output", type=Path, help="the zip's name; default: dist/xray-lambda-layer.zip")
     parser.add_argument("--unpacked", type=Path, help="a folder to put the layer's files into as well, for sam build")
     arguments = parser.parse_args()
     try:
         output = output_for(arguments)
-        build(arguments.python or list(SUPPORTED), arguments.arch or sorted(PLATFORMS), output)
+        build(arguments.python or list(SUPPORTED), arguments.arch or list(ARCHITECTURES), output)
         if arguments.unpacked:
             unpack(output, arguments.unpacked)
     except BuildError as error:
@@ -68,7 +72,7 @@ def build(pythons: list[str], architectures: list[str], output: Path) -> None:
             print(f"Python {version} was not found: its runtime will compile the layer's code at each cold start.")
     with tempfile.TemporaryDirectory() as scratch:
         print("Fetching wrapt and jsonpickle ...")
-        parts = fetch(Path(scratch), pythons, architectures)
+        parts = fetch(Path(scratch))
         described = manifest(_version(), parts, {name: python.full for name, python in found.items()}, architectures)
         files = [*own_files(), init_file(), *(file for part in parts for file in part_files(part)), described]
         tree = Path(scratch) / "tree"

@@ -17,13 +17,19 @@ VENDORED = PLACE / "_vendored"
 
 # What a function has no use for: the command line and what tests use.
 LEFT_OUT = ("cli/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
-# How jsonpickle flattens numpy and pandas, where a program asks for it by its public name.
-PART_LEFT_OUT = ("jsonpickle/ext/", "jsonpickle/tags_pd.py")
 _BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed)")
-_PART_BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed|_wrappers\.cpython-3\d+-(x86_64|aarch64)-linux-gnu\.so)")
-
-# jsonpickle registers its handlers under its public name, which may be another copy's.
-_ABSOLUTE, _RELATIVE = "__import__('jsonpickle.handlers', level=0)", "from . import handlers  # noqa"
+# What is taken of each package, and what its `__init__` becomes: the whole of them would be three times as much, and
+# jsonpickle's registers its handlers under its public name, which may be another copy's.
+TAKEN = {
+    "jsonpickle": ("backend.py", "compat.py", "errors.py", "handlers.py", "pickler.py", "tags.py", "util.py"),
+    "wrapt": ("__wrapt__.py", "wrappers.py"),
+}
+_INIT = {
+    "jsonpickle": "from .pickler import Pickler as Pickler\n",
+    "wrapt": "from .__wrapt__ import BoundFunctionWrapper as BoundFunctionWrapper\n"
+    "from .__wrapt__ import FunctionWrapper as FunctionWrapper\n"
+    "from .__wrapt__ import ObjectProxy as ObjectProxy\n",
+}
 
 
 class BuildError(Exception):
@@ -59,27 +65,17 @@ def own_files(package: Path = PACKAGE) -> Iterator[File]:
 
 
 def part_files(part: Part) -> Iterator[File]:
-    """Yield the files of a package under its private name, its licence among them."""
-    for file in sorted((part.folder / part.name).rglob("*")):
-        name = file.relative_to(part.folder).as_posix()
-        if file.is_dir() or "__pycache__" in file.parts or name.startswith(PART_LEFT_OUT):
-            continue
-        if not _PART_BELONGS.fullmatch(name):
-            raise BuildError(
-                f"{name} of {part.name} {part.version} does not belong into the layer: see layer/contents.py"
-            )
-        yield File(VENDORED / name, _made_private(name, file.read_bytes()))
-    [licence] = part.folder.glob(f"{part.name}-*.dist-info/licenses/LICENSE")
-    yield File(VENDORED / part.name / "LICENSE", licence.read_bytes())
-
-
-def _made_private(name: str, content: bytes) -> bytes:
-    if name != "jsonpickle/__init__.py":
-        return content
-    text = content.decode()
-    if text.count(_ABSOLUTE) != 1:
-        raise BuildError("jsonpickle no longer imports its handlers as layer/contents.py knows it: look at it anew")
-    return text.replace(_ABSOLUTE, _RELATIVE).encode()
+    """Yield what is taken of a package under its private name, its licence among it."""
+    place = VENDORED / part.name
+    about = f'"""What xray_lambda uses of {part.name} {part.version}, unchanged; see LICENSE."""\n'
+    yield File(place / "__init__.py", (about + _INIT[part.name]).encode())
+    for name in TAKEN[part.name]:
+        file = part.folder / part.name / name
+        if not file.is_file():
+            raise BuildError(f"{part.name} {part.version} has no {name}: see what layer/contents.py takes of it")
+        yield File(place / name, file.read_bytes())
+    [licence] = part.folder.glob(f"{part.name}-*.dist-info/**/LICENSE")
+    yield File(place / "LICENSE", licence.read_bytes())
 
 
 def wrapper() -> File:

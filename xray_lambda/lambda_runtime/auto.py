@@ -6,6 +6,7 @@ what is wrong with it reads as it would without us; whatever goes wrong with tra
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     Handler = Callable[..., object]
     Load = Callable[[str], Handler]
 
+_said: list[str] = []
+_REDIRECT = f"{__name__}.handler"
+
 
 def load() -> Handler:
     """Return the function's own handler, traced; what its import raises passes as it is."""
     name = os.environ.get("XRAY_LAMBDA_HANDLER", "")
-    # As without us for the function's code. XRAY_LAMBDA_HANDLER stays, for processes that import this anew.
-    os.environ["_HANDLER"] = name
+    if os.environ.get("_HANDLER") == _REDIRECT:
+        # As without us for the function's code. XRAY_LAMBDA_HANDLER stays, for processes that import this anew.
+        os.environ["_HANDLER"] = name
     _guarded(_patch)
     own = runtime_loader()(name)
     return _guarded(lambda: _traced(own)) or own
@@ -68,8 +73,14 @@ def _guarded(step: Callable[[], Handler | None]) -> Handler | None:
     try:
         return step()
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        print(f"xray_lambda: this function is not traced: {type(fault).__name__}: {fault}", file=sys.stderr)  # noqa: T201
+        _say_once(f"{type(fault).__name__}: {fault}")
         return None
+
+
+def _say_once(fault: str) -> None:
+    if not _said:
+        _said.append(fault)
+        logging.getLogger("xray_lambda").warning("xray_lambda does not trace this function: %s", fault)
 
 
 handler = load()
