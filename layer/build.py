@@ -73,7 +73,8 @@ def build(pythons: list[str], architectures: list[str], output: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         print("Fetching wrapt and jsonpickle ...")
         parts = fetch(Path(scratch))
-        described = manifest(_version(), parts, {name: python.full for name, python in found.items()}, architectures)
+        compiled = {name: python.full for name, python in found.items()}
+        described = manifest(_version(), parts, pythons, architectures, compiled)
         files = [*own_files(), init_file(), *(file for part in parts for file in part_files(part)), described]
         tree = Path(scratch) / "tree"
         write_tree(tree, files)

@@ -83,14 +83,17 @@ def wrapper() -> File:
     return File(PurePosixPath("xray-lambda"), (ROOT / "layer" / "xray-lambda").read_bytes(), executable=True)
 
 
-def manifest(version: str, parts: list[Part], pythons: dict[str, str], architectures: list[str]) -> File:
-    """Return what is in the layer, for people and for scanners; `pythons` are those with byte code, in full."""
+def manifest(
+    version: str, parts: list[Part], pythons: list[str], architectures: list[str], compiled: dict[str, str]
+) -> File:
+    """Return what is in the layer, for people and for scanners; `compiled` are the Pythons with byte code, in full."""
     said = {
         "name": "xray-lambda",
         "version": version,
         "licence": "Apache-2.0",
         "architectures": architectures,
-        "byte_code": pythons,
+        "runtimes": [f"python{python}" for python in pythons],
+        "byte_code": compiled,
         "parts": [{"name": part.name, "version": part.version, "licence": part.licence} for part in parts],
     }
     return File(PLACE / "layer.json", (json.dumps(said, indent=2) + "\n").encode())
