@@ -43,6 +43,7 @@ def test_the_face_is_pinned() -> None:
         "metadata",
         "patch",
         "patch_all",
+        "patch_modules",
         "segment",
         "subsegment",
         "trace_header",
@@ -50,6 +51,7 @@ def test_the_face_is_pinned() -> None:
         "traced",
         "traced_handler",
         "unpatch",
+        "unpatch_modules",
     ]
     assert {*xray_lambda.__all__, "__name__", "__path__"} <= {*dir(xray_lambda)}
     assert xray_lambda.subsegment is vars(xray_lambda)["subsegment"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xray_lambda._version import VERSION as __version__  # noqa: N811 - a constant under Python's name for it
     from xray_lambda.lambda_runtime.handler import traced_handler
     from xray_lambda.libraries import patch, patch_all, unpatch
+    from xray_lambda.libraries.modules import patch_modules, unpatch_modules
 
 __all__ = [
     "SegmentNotFoundError",
@@ -34,6 +35,7 @@ __all__ = [
     "metadata",
     "patch",
     "patch_all",
+    "patch_modules",
     "segment",
     "subsegment",
     "trace_header",
@@ -41,6 +43,7 @@ __all__ = [
     "traced",
     "traced_handler",
     "unpatch",
+    "unpatch_modules",
 ]
 
 # Where each name of the face lives; imported when it is first asked for, so that a program pays for what it uses.
@@ -55,6 +58,7 @@ _HOMES = {
     "metadata": "_api",
     "patch": "libraries",
     "patch_all": "libraries",
+    "patch_modules": "libraries.modules",
     "segment": "_api",
     "subsegment": "_api",
     "trace_header": "_api",
@@ -62,6 +66,7 @@ _HOMES = {
     "traced": "_traced",
     "traced_handler": "lambda_runtime.handler",
     "unpatch": "libraries",
+    "unpatch_modules": "libraries.modules",
 }
 
 
