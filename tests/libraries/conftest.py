@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.http import http_server, https_server, proxy_server
 from tests.servers.mariadb import mariadb_server
 from tests.servers.moto import moto_server
 from tests.servers.postgres import postgres_server
@@ -17,6 +18,8 @@ from xray_lambda import unpatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.http import Server
 
 # Tests of installed libraries, by the extra that brings what they need. `make test` says in XRAY_TESTS_REQUIRE which
 # of them an environment must run; without it, those run whose library is there.
@@ -89,3 +92,36 @@ def aws_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of moto's server."""
     with moto_server(tmp_path_factory.mktemp("moto")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def http_servers() -> Iterator[dict[str, Server]]:
+    with http_server() as plain, proxy_server() as proxy:
+        yield {"plain": plain, "proxy": proxy}
+
+
+@pytest.fixture
+def web(http_servers: dict[str, Server]) -> Iterator[Server]:
+    """An HTTP server."""
+    with http_servers["plain"].asked() as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(http_servers: dict[str, Server]) -> Iterator[Server]:
+    """An HTTP proxy."""
+    with http_servers["proxy"].asked() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def https_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with https_server(tmp_path_factory.mktemp("https")) as server:
+        yield server
+
+
+@pytest.fixture
+def secure_web(https_servers: Server) -> Iterator[Server]:
+    """An HTTPS server."""
+    with https_servers.asked() as server:
+        yield server

@@ -31,7 +31,11 @@ class Library:
 SUPPORTED = {
     "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
     "sqlite3": Library("sqlite3", None, "sqlite3.dbapi2", "sqlite3"),
-    "httpx": Library("httpx", "httpx", "httpx._client"),
+    "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
+    "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
+    "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
+    "urllib3": Library("urllib3", "urllib3", "urllib3.response", "urllib3.connectionpool", "urllib3.poolmanager"),
+    "http.client": Library("http_client", None, "http.client"),
     "pymysql": Library("pymysql", "PyMySQL", "pymysql.cursors", "pymysql.connections"),
     "mysql.connector": Library(
         "mysql_connector", "mysql-connector-python",

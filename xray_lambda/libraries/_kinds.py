@@ -8,24 +8,29 @@ from xray_lambda._entities import Subsegment
 from xray_lambda._entity import Entity, Untraced
 from xray_lambda._recorder import active
 from xray_lambda._sections import without_secrets
+from xray_lambda._values import clean
 from xray_lambda.libraries._filters import ignores, sends_header_to
+from xray_lambda.libraries._urls import host_of, message_of
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any
 
     from typing_extensions import Self
 
-    from xray_lambda._entity import Namespace
+    from xray_lambda._config import CallFilter
+    from xray_lambda._entity import Ignored, Namespace
     from xray_lambda.libraries._card import Call
 
 # How high a library stands in its stack: one logical call is one subsegment, that of the highest library in it.
 # boto3 calls urllib3, which calls http.client; SQLAlchemy calls a driver, whose executemany may call its execute.
 LOWEST, MIDDLE, CLIENT, AWS = 1, 2, 3, 4
 
-_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+_MAX_TEXT = 250
+_MAX_DIGITS = 19
+_OURS = frozenset((_header.NAME.lower(), _header.TRACEPARENT))
 
 
 class LibraryCall(Subsegment):
@@ -41,13 +46,16 @@ class LibraryCall(Subsegment):
 
 
 class Quiet(Untraced):
-    """Stands for a call that is part of another one, or that the program wants ignored; so does all within."""
+    """Stands for a call that the program wants ignored; so does all within."""
 
     __slots__ = ("_before",)
 
     def __init__(self, parent: Entity) -> None:
         super().__init__(parent.header())
         self._before: Entity | None = None
+
+    def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Untraced:  # noqa: ARG002
+        return Quiet(self)  # not this one, which cannot be entered twice
 
     def __enter__(self) -> Self:
         self._before = current.get()
@@ -60,6 +68,21 @@ class Quiet(Untraced):
         if current.get() is self:
             current.set(self._before)
             self._before = None
+
+
+class Passing(Quiet):
+    """Stands for an HTTP call that is not recorded, but passes the trace on; what it calls in turn belongs to it."""
+
+    __slots__ = ("layer",)
+
+    stack = "http"
+
+    def __init__(self, parent: Entity, layer: int) -> None:
+        super().__init__(parent)
+        self.layer = layer
+
+    def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Untraced:  # noqa: ARG002
+        return Untraced(self._header)  # the program's own: what it calls is another call
 
 
 # A call within another one: nothing is to be done, the outer one has done it.
@@ -80,34 +103,62 @@ def opened(call: Call, name: str, namespace: Namespace, stack: str, layer: int, 
     return LibraryCall(name, parent, namespace, stack, layer) if parent.sampled else parent
 
 
-def http(
-    call: Call,
-    method: str,
-    url: str,
-    headers: MutableMapping[str, Any] | None = None,
-    *,
-    layer: int = CLIENT,
-) -> Entity:
-    """Open the subsegment of an HTTP request, named after the host, and put the trace header into `headers`.
+def http(call: Call, method: str, url: str, *, layer: int = CLIENT) -> Entity:
+    """Return the subsegment of an HTTP request, named after the host, not entered yet; see also `carrying`.
 
-    `headers` must be the request's own, never the program's.
+    Two clients never are part of each other: what one calls while another is at work, such as an authentication
+    that fetches a token, is a call of its own.
     """
-    plain = without_secrets(url)
-    name = host_of(plain)
-    sub = opened(call, name, "remote", "http", layer, plain)
-    if headers is not None:
-        inject(sub, headers, name, plain)
-    if sub.sampled:
-        sub.http(method=method, url=plain)
+    parent = call.parent
+    if parent.stack == "http" and parent.layer >= layer and not parent.layer == layer == CLIENT:
+        return WITHIN
+    if type(parent) is Quiet:
+        return WITHIN
+    ignored = active().config.ignore_calls
+    if parent.sampled or ignored:
+        return _recorded(parent, method, without_secrets(url), layer, ignored)
+    return Passing(parent, layer)
+
+
+def _recorded(parent: Entity, method: str, url: str, layer: int, ignored: tuple[CallFilter, ...]) -> Entity:
+    name = host_of(url)
+    if ignored and ignores(ignored, name, url):
+        return Quiet(parent)
+    if not parent.sampled:
+        return Passing(parent, layer)
+    sub = LibraryCall(name, parent, "remote", "http", layer)
+    sub.message_of = message_of
+    # As `sub.http` would have it, for a tenth of the time.
+    request = {"method": clean(str(method)[:_MAX_TEXT]), "url": clean(url[:_MAX_TEXT])}
+    sub.details = {"namespace": "remote", "http": {"request": request}}
     return sub
 
 
-def inject(sub: Entity, headers: MutableMapping[str, Any], name: str, what: str) -> None:
-    """Put the trace header of `sub` into a request's headers, unless the program wants none sent there."""
-    if isinstance(sub, Quiet):
-        return
-    for key, value in outgoing(sub, name, what):
-        headers[key] = value
+def carrying(sub: Entity, headers: Any, url: str) -> Any:
+    """Return a copy of a request's headers that carries the trace on, or those themselves where it is not to be.
+
+    What the program has put there under the same names is left out: it came with another request.
+    """
+    found = outgoing_to(sub, url)
+    if not found:
+        return headers
+    copy = headers.copy()
+    if isinstance(copy, dict):  # any other kind of headers does not care about case
+        for key in [key for key in copy if isinstance(key, str) and key.lower() in _OURS]:
+            del copy[key]
+    for key, value in found:
+        copy[key] = value
+    return copy
+
+
+def outgoing_to(sub: Entity, url: str) -> list[tuple[str, str]]:
+    """Return what `outgoing` does, for a URL; nothing for an ignored call."""
+    if type(sub) is Quiet:
+        return []
+    if active().config.inject_to is None:
+        return outgoing(sub, "", "")
+    plain = without_secrets(url)
+    return outgoing(sub, host_of(plain), plain)
 
 
 def outgoing(sub: Entity, name: str, what: str) -> list[tuple[str, str]]:
@@ -121,23 +172,13 @@ def outgoing(sub: Entity, name: str, what: str) -> list[tuple[str, str]]:
     return found if parent is None else [*found, (_header.TRACEPARENT, parent)]
 
 
-def host_of(url: str) -> str:
-    """Return the host of a URL without userinfo, and its port where that is not the scheme's own."""
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    name, colon, port = host.rpartition(":")
-    if colon and (not port or port == _DEFAULT_PORTS.get(scheme.lower())):
-        host = name
-    return host.lower() or "unknown"
-
-
 def answered(sub: Entity, status: int, headers: Mapping[str, Any] | None = None) -> None:
     """Record the answer to an HTTP request; `traced` where the peer answered with our trace."""
     if headers is None:
         sub.status(status)
         return
     length = str(headers.get("Content-Length") or "")
-    sub.status(status, int(length) if length.isascii() and length.isdigit() else None)
+    sub.status(status, int(length) if length.isascii() and length.isdigit() and len(length) < _MAX_DIGITS else None)
     peer = headers.get(_header.NAME)
     if isinstance(peer, str) and sub.trace_id is not None and _header.parse(peer).root == sub.trace_id:
         sub.http(traced=True)
