@@ -43,6 +43,8 @@ SUPPORTED = {
         "mysql.connector.connection", "mysql.connector.connection_cext", "mysql.connector.aio.connection",
     ),
     "MySQLdb": Library("mysqlclient", "mysqlclient", "MySQLdb.cursors", "MySQLdb.connections"),
+    "aiosqlite": Library("aiosqlite", "aiosqlite", "aiosqlite.core"),
+    "sqlalchemy": Library("sqlalchemy", "SQLAlchemy", "sqlalchemy.engine.base"),
 }  # fmt: skip
 
 # What else a library is called: by those who import it through another one, and by aws-xray-sdk.
