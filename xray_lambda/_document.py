@@ -124,12 +124,9 @@ def _fitted(annotations: Annotations, details: Details, metadata_room: int, room
 def _sections(annotations: Annotations, details: Details) -> str:
     """Return `,"key":value` for every section but metadata; annotations are JSON since they were put."""
     text = f',"annotations":{{{",".join(annotations.values())}}}' if annotations else ""
-    for key, value in list(details.items()):
-        if value is True:
-            text += f',"{key}":true'
-        elif key != "metadata":
-            text += f',"{key}":{_encode_json(value)}'
-    return text
+    sections = dict(details)
+    sections.pop("metadata", None)
+    return f"{text},{_encode_json(sections)[1:-1]}" if sections else text  # all at once: a third of one by one
 
 
 def _metadata_text(metadata: dict[object, object], room: int) -> str:

@@ -35,6 +35,8 @@ class TraceHeader:
         self.extra = extra
 
     def __str__(self) -> str:
+        if self.root is not None and self.parent is not None and self.sampled is not None:
+            return f"Root={self.root};Parent={self.parent};Sampled={self.sampled}{self.extra}"
         parts = [] if self.root is None else [f"Root={self.root}"]
         if self.parent is not None:
             parts.append(f"Parent={self.parent}")
