@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import importlib.util
 import os
@@ -310,6 +311,7 @@ def test_looking_for_a_module_imports_nothing_and_finds_its_loader(shop: Path) -
     assert "def bag" in spec.loader.get_source("shopping")  # type: ignore[union-attr]
     assert spec.loader.path == str(shop / "shopping.py")  # type: ignore[union-attr]
     assert "shopping" not in sys.modules
+    assert copy.copy(spec.loader).name == "shopping"  # type: ignore[union-attr]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         spec.loader.nothing  # type: ignore[union-attr]  # noqa: B018
     by_hand = importlib.util.module_from_spec(spec)

@@ -345,10 +345,11 @@ def test_a_time_out_or_an_interrupt_that_strikes_in_a_card_reaches_the_program(
     work = fail if card is striking_at_an_error else answer
     with a_time_out(), capture(strict=False) as traces:
         with subsegment("parent") as parent:
-            with pytest.raises(raised):
+            with pytest.raises(raised) as struck:
                 around(card, ("given",), work)(ValueError())
             assert current.get() is parent
         assert [child.name for child in traces.one.children] == ([] if card is striking_before else ["call"])
+        assert struck.traceback  # as long as it lives, so does all that its frames hold
 
 
 class Response:
