@@ -26,16 +26,28 @@ ARCHITECTURES = ("arm64", "x86_64")
 LAMBDA_BUDGET = "Lambda takes 250 MB in all, and a cold start pays for each"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip files know no earlier time
 
-# Run by each Python over the same tree. Unchecked: nothing is compared with the source at a cold start, whatever times
-# unpacking gives the files. Optimised: docstrings would be a sixth of what is loaded. The hash seed is fixed, since
-# sets of constants are written in their order.
+# Run by each Python over the same tree: our modules into one file (see start.py), the rest beside their sources.
+# Unchecked: nothing is compared with the source at a cold start, whatever times unpacking gives the files. Optimised:
+# docstrings would be a sixth of what is loaded. The hash seed is fixed: sets of constants are written in their order.
 _COMPILE = """
-import importlib.util, pathlib, py_compile, sys
+import importlib.util, marshal, pathlib, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-for file in sorted(pathlib.Path(sys.argv[1]).rglob("*.py")):
-    compiled = importlib.util.cache_from_source(str(file), optimization="")
-    shown = "/opt/python/" + str(file.relative_to(sys.argv[1]))
-    py_compile.compile(str(file), compiled, shown, doraise=True, optimize=2, invalidation_mode=mode)
+root, table, codes = pathlib.Path(sys.argv[1]), {}, b""
+for file in sorted(root.rglob("*.py")):
+    shown = "/opt/python/" + file.relative_to(root).as_posix()
+    inside = file.relative_to(root / "xray_lambda").as_posix()
+    if inside == "__init__.py" or inside.startswith("_vendored/"):
+        compiled = importlib.util.cache_from_source(str(file), optimization="")
+        py_compile.compile(str(file), compiled, shown, doraise=True, optimize=2, invalidation_mode=mode)
+    else:
+        name = ".".join(["xray_lambda", *inside[:-3].split("/")]).removesuffix(".__init__")
+        code = compile(file.read_bytes(), shown, "exec", dont_inherit=True, optimize=2)
+        dumped = marshal.dumps(code)
+        table[name] = (inside, len(codes), len(codes) + len(dumped))
+        codes += dumped
+index = marshal.dumps(table, 2)
+content = importlib.util.MAGIC_NUMBER + len(index).to_bytes(4, "little") + index + codes
+(root / "xray_lambda" / f"_bundle.{sys.implementation.cache_tag}").write_bytes(content)
 """
 
 

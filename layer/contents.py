@@ -18,6 +18,9 @@ VENDORED = PLACE / "_vendored"
 # What a function has no use for: the command line and what tests use.
 LEFT_OUT = ("cli/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
 _BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed)")
+# What the package does first in the layer, behind its own `__init__`.
+START = Path(__file__).with_name("start.py")
+
 # What is taken of each package, and what its `__init__` becomes: the whole of them would be three times as much, and
 # jsonpickle's registers its handlers under its public name, which may be another copy's.
 TAKEN = {
@@ -61,7 +64,12 @@ def own_files(package: Path = PACKAGE) -> Iterator[File]:
             continue
         if not _BELONGS.fullmatch(name):
             raise BuildError(f"{file} does not belong into the layer: remove it, or teach layer/contents.py about it")
-        yield File(PLACE / name, file.read_bytes())
+        yield File(PLACE / name, file.read_bytes() + (_start() if name == "__init__.py" else b""))
+
+
+def _start() -> bytes:
+    """Return start.py as it can stand at the end of a module, whose first statement the future import must be."""
+    return START.read_bytes().replace(b"from __future__ import annotations\n", b"")
 
 
 def part_files(part: Part) -> Iterator[File]:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ import pytest
 from tests.layer.conftest import ROOT
 
 pytestmark = pytest.mark.full
+PLACE = "python/xray_lambda"
 
 
 def module_of_the_build(name: str) -> Any:
@@ -60,13 +62,53 @@ def test_every_module_has_byte_code_that_is_never_compared_with_its_source(built
         described = json.loads(archive.read("python/xray_lambda/layer.json"))
         tags = {f"cpython-{version.replace('.', '')}" for version in described["byte_code"]}
         assert f"cpython-{sys.version_info.major}{sys.version_info.minor}" in tags
+        bundles = [archive.read(f"python/xray_lambda/_bundle.{tag}") for tag in tags]
         for name in names:
-            if name.endswith(".py"):
-                folder, _, module = name.rpartition("/")
-                compiled = [f"{folder}/__pycache__/{module[:-3]}.{tag}.pyc" for tag in tags]
-                assert set(compiled) <= set(names), name
+            folder, _, module = name.rpartition("/")
+            if name.endswith(".py") and ("_vendored" in folder or name == "python/xray_lambda/__init__.py"):
                 # PEP 552: the flags after the magic number; 1 is a hash that is not checked.
+                compiled = [f"{folder}/__pycache__/{module[:-3]}.{tag}.pyc" for tag in tags]
                 assert all(archive.read(one)[4:8] == b"\x01\x00\x00\x00" for one in compiled)
+            elif name.endswith(".py"):
+                path = name.removeprefix("python/xray_lambda/").encode()
+                assert all(path in bundle for bundle in bundles), name
+
+
+def test_modules_come_out_of_the_bundle_with_their_sources_beside_them(layer: Path) -> None:
+    program = """
+import inspect, json, sys
+import xray_lambda
+from xray_lambda import _header, libraries, traced
+loaders = {type(module.__loader__).__qualname__ for module in (_header, libraries, sys.modules["xray_lambda._traced"])}
+source = inspect.getsource(_header.parse)
+files = [module.__file__ for module in (xray_lambda, _header, libraries)]
+print(json.dumps([sorted(loaders), source[:9], _header.parse.__code__.co_filename, files, libraries.__path__]))
+"""
+    environ = {"PYTHONPATH": str(layer / "python")}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, cwd=layer, env=environ, capture_output=True, text=True, check=True)
+    package = f"{layer}/{PLACE}"
+    assert json.loads(said.stdout) == [
+        ["_take_modules_from_bundle.<locals>.Loader"],
+        "def parse",
+        f"{package}/_header.py",
+        [f"{package}/__init__.py", f"{package}/_header.py", f"{package}/libraries/__init__.py"],
+        [f"{package}/libraries"],
+    ]
+
+
+@pytest.mark.parametrize("harm", ["missing", "another Python's"])
+def test_without_a_bundle_of_this_python_the_sources_are_loaded(harm: str, layer: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "opt"
+    shutil.copytree(layer / "python", folder)
+    for bundle in (folder / "xray_lambda").glob("_bundle.*"):
+        bundle.chmod(0o644)
+        bundle.write_bytes(b"\0\0\r\n") if harm != "missing" else bundle.unlink()
+    program = "import xray_lambda._header as header; print(header.__cached__.rpartition('/')[2])"
+    environ = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, cwd=layer, env=environ, capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("_header.cpython-")
 
 
 def test_the_manifest_names_what_is_in_it_with_versions_and_licences(built: Path) -> None:
@@ -107,7 +149,7 @@ def test_a_narrower_layer_is_smaller_and_says_what_it_is_for(built: Path, tmp_pa
     subprocess.run(command, check=True, capture_output=True)
     with zipfile.ZipFile(output) as archive:
         described = json.loads(archive.read("python/xray_lambda/layer.json"))
-        tags = {name.split(".")[-2] for name in archive.namelist() if name.endswith(".pyc")}
+        tags = {name.rpartition(".")[2] for name in archive.namelist() if "/_bundle." in name}
     assert (described["architectures"], list(described["byte_code"])) == (["arm64"], [version])
     assert tags == {f"cpython-3{sys.version_info.minor}"}
     assert output.stat().st_size < built.stat().st_size / 2

@@ -173,7 +173,8 @@ def test_threads_belong_to_the_trace(layer: Path) -> None:
 @pytest.mark.parametrize("part", ["libraries/__init__.py", "lambda_runtime/handler.py", "_recorder.py"])
 def test_a_broken_part_of_ours_leaves_the_function_running_untraced(part: str, layer: Path, tmp_path: Path) -> None:
     broken = changed(layer, tmp_path / "opt")
-    shutil.rmtree((broken / PLACE / part).parent / "__pycache__")
+    for bundle in (broken / PLACE).glob("_bundle.*"):
+        bundle.unlink()
     (broken / PLACE / part).write_text("raise RuntimeError('broken')")
     outcome = run(broken, HELLO, Invocation(), env=WRAPPED)
     assert outcome.bodies == ["hello"]
