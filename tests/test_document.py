@@ -6,6 +6,8 @@ import enum
 import io
 import itertools
 import json
+import subprocess
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +335,15 @@ def test_no_child_is_lost_and_every_document_fits_however_large_they_are(own: in
     assert [json.loads(one) for one in pushed_out] + kept == [json.loads(one) for one in children]
     room = MAX_BYTES - 200 - len(text)
     assert not pushed_out or room < len(pushed_out[-1]) + 20
+
+
+@pytest.mark.parametrize("lost", ["None", "lambda *arguments: 1 / len(arguments[:0]) if len(arguments) < 9 else 5"])
+def test_a_python_that_encodes_json_otherwise_writes_the_same(lost: str) -> None:
+    value = {"status": 200, "text": 'ä"\\\n', "nested": [1.5, None, True, {}]}
+    program = f"import json.encoder; json.encoder.c_make_encoder = {lost}; from xray_lambda import _document; "
+    program += f"print(_document._encode_json({value!r}))"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == json.dumps(value, separators=(",", ":")) == _document._encode_json(value)
 
 
 def test_an_independent_subsegment_says_where_it_belongs() -> None:

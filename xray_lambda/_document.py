@@ -33,7 +33,13 @@ _MESSAGE_KEPT = 200
 _ANNOTATION_KEPT = 100
 _TYPE_KEPT = 100
 
-_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+try:
+    # What `_json.encode` makes anew at each call, for as long as the encoding itself takes.
+    _chunks = json.encoder.c_make_encoder(None, _json.default, quote, None, ":", ",", False, False, False)  # type: ignore[attr-defined]
+    _chunks({}, 0)
+except (AttributeError, TypeError):  # a Python that has it otherwise
+    _chunks = lambda value, _: _json.iterencode(value)  # noqa: E731 - one line less than a function
 _names: dict[object, str] = {}
 
 
@@ -127,6 +133,10 @@ def _sections(annotations: Annotations, details: Details) -> str:
     sections = dict(details)
     sections.pop("metadata", None)
     return f"{text},{_encode_json(sections)[1:-1]}" if sections else text  # all at once: a third of one by one
+
+
+def _encode_json(value: object) -> str:
+    return "".join(_chunks(value, 0))
 
 
 def _metadata_text(metadata: dict[object, object], room: int) -> str:
