@@ -30,7 +30,7 @@ class Library:
 # well as in the cards because no card is loaded before the program has loaded what it patches.
 SUPPORTED = {
     "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
-    "sqlite3": Library("sqlite3", None, "sqlite3.dbapi2", "sqlite3"),
+    "sqlite3": Library("sqlite3", None, "sqlite3"),
     "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
     "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
     "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
