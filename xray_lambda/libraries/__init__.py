@@ -70,9 +70,10 @@ def patch(*names: str) -> None:
     if not active().config.enabled:
         return
     for name in known:
-        for module in SUPPORTED[name].modules:
-            if (name, module) not in _actions:
-                action = _actions[name, module] = partial(_apply, name)
+        action = partial(_apply, name)
+        ours = [module for module in SUPPORTED[name].modules if _actions.setdefault((name, module), action) is action]
+        for module in ours:
+            if (name, module) in _actions:  # else the library turned out to be unknown in another of its modules
                 when_imported(module, action)
 
 
@@ -89,7 +90,7 @@ def unpatch(*names: str) -> None:
             action = _actions.pop((name, module), None)
             if action is not None:
                 forget(module, action)
-                _undo(name, module)
+            _undo(name, module)
 
 
 def patch_configured() -> None:
@@ -104,15 +105,15 @@ def patch_configured() -> None:
             say_once(30, f"patch {name}", "xray_lambda: XRAY_LAMBDA_PATCH: %s", error)
 
 
-def _known(names: tuple[str, ...]) -> list[str]:
-    known = [ALIASES.get(name, name) for name in names]
-    for name in known:
+def _known(names: tuple[object, ...]) -> list[str]:
+    known = [ALIASES.get(name, name) if isinstance(name, str) else "" for name in names]
+    for given, name in zip(names, known, strict=True):
         if name not in SUPPORTED:
-            raise ValueError(_unknown(name))
+            raise ValueError(_unknown(given))
     return known
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: object) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - 2 ms that only a mistake costs
 
     close = get_close_matches(str(name), [*SUPPORTED, *ALIASES], 1)
