@@ -45,6 +45,7 @@ SUPPORTED = {
     "MySQLdb": Library("mysqlclient", "mysqlclient", "MySQLdb.cursors", "MySQLdb.connections"),
     "aiosqlite": Library("aiosqlite", "aiosqlite", "aiosqlite.core"),
     "sqlalchemy": Library("sqlalchemy", "SQLAlchemy", "sqlalchemy.engine.base"),
+    "redis": Library("redis", "redis", "redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster"),
 }  # fmt: skip
 
 # What else a library is called: by those who import it through another one, and by aws-xray-sdk.
