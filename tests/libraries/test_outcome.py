@@ -465,3 +465,20 @@ def test_only_one_of_many_threads_does_it() -> None:
             for thread in threads:
                 thread.join()
         assert [root.annotations for root in traces.roots] == [{"size": 1}] * 50
+
+
+def test_what_is_dropped_in_cycles_never_touches_the_context() -> None:
+    """The collector comes at any point; a ContextVar set inside another set crashes CPython 3.10 and 3.11."""
+    function = around(streaming, ("given",), lambda given: Response())
+    with capture() as traces:
+        with subsegment("parent") as parent:
+            for _ in range(3000):
+                response = function(1)
+                response.me = response
+                del response
+                with subsegment("child"):
+                    pass
+            assert current.get() is parent
+        gc.collect()
+        names = [node.name for root in traces.roots for node in root.walk()]
+    assert (names.count("child"), names.count("call")) == (3000, 3000)

@@ -43,9 +43,6 @@ class _AsTheOriginal:
     def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return copy, (self.__wrapped__,)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return copy, (self.__wrapped__,)
-
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
 
