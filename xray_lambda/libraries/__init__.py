@@ -31,6 +31,7 @@ class Library:
 SUPPORTED = {
     "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
     "sqlite3": Library("sqlite3", None, "sqlite3"),
+    "psycopg2": Library("psycopg2", "psycopg2-binary", "psycopg2"),
     "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
     "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
     "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
