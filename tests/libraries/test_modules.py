@@ -345,7 +345,6 @@ def test_classes_that_are_made_by_others_work_as_before(decorated: Any) -> None:
 
 
 def test_models_of_pydantic_validate_as_before(folder: Path) -> None:
-    pytest.importorskip("pydantic")
     shop = module(
         folder,
         """
