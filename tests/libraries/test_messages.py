@@ -31,10 +31,15 @@ SECRET = "hunter2"
         ),
         (f"syntax error at or near \"x\"\nLINE 1: SELECT '{SECRET}' x\n       ^", "syntax error at or near ?"),
         (f'invalid input syntax for type integer: "{SECRET}"', "invalid input syntax for type integer: ?"),
+        (
+            f"invalid input for query argument $2 in element #0 of executemany() sequence: 41 (x {SECRET}... (no int)",
+            "invalid input for query argument $2 in element #0 of executemany() sequence (no int)",
+        ),
+        ({"C": "42601", "M": f"near '{SECRET}'", "D": SECRET}, "near ?"),
         (f"near \"'{SECRET}'\": syntax error", "near ?: syntax error"),
     ],
 )
-def test_a_quoted_value_is_left_out(said: str, recorded: str) -> None:
+def test_a_quoted_value_is_left_out(said: object, recorded: str) -> None:
     assert message_of(ValueError(said)) == recorded
 
 

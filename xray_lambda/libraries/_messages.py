@@ -30,6 +30,7 @@ _WORDY = (
     # The words around tell better than the quotes where these end.
     (re.compile(r"\b(entry|near|value:?) '.*'(?= (?:at line|for (?:key|column|function)) )", re.DOTALL), r"\1 ?"),
     (re.compile(r"\n(?:CONTEXT|DETAIL|HINT|LINE \d+|QUERY|WHERE):.*", re.DOTALL), ""),
+    (re.compile(r"(invalid input for query argument [^:]*): .*(?= \()", re.DOTALL), r"\1"),
     (re.compile(r"(of argument: \w+|Command # \d+) ?\(.*\)(?=, it must| of pipeline)", re.DOTALL), r"\1"),
 )
 
@@ -62,6 +63,8 @@ def without_values(text: str, naming: AbstractSet[str]) -> str:
 
 def _text(error: BaseException) -> str:
     """Return a message as text; Python would write several arguments as a tuple, with quotes of its own."""
+    if len(error.args) == 1 and isinstance(error.args[0], dict) and isinstance(error.args[0].get("M"), str):
+        return error.args[0]["M"]  # of what PostgreSQL says, all of which pg8000 passes on, the message alone
     if type(error).__str__ is BaseException.__str__ and len(error.args) > 1:
         return " ".join(str(one) for one in error.args if isinstance(one, (str, int)))
     return exception_text(error)
