@@ -32,6 +32,8 @@ SUPPORTED = {
     "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
     "sqlite3": Library("sqlite3", None, "sqlite3"),
     "psycopg2": Library("psycopg2", "psycopg2-binary", "psycopg2"),
+    "pg8000": Library("pg8000", "pg8000", "pg8000.core", "pg8000.legacy", "pg8000.dbapi", "pg8000.native"),
+    "asyncpg": Library("asyncpg", "asyncpg", "asyncpg"),
     "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
     "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
     "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
