@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.http import http_server, https_server, proxy_server
 from tests.servers.mariadb import mariadb_server
+from tests.servers.mongo import mongo_server
 from tests.servers.moto import moto_server
 from tests.servers.postgres import postgres_server
 from tests.servers.redis import redis_server
@@ -84,6 +85,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a Redis server."""
     with redis_server(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def mongo_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of what plays MongoDB."""
+    with mongo_server(tmp_path_factory.mktemp("mongo")) as port:
         yield port
 
 

@@ -48,6 +48,11 @@ SUPPORTED = {
     "MySQLdb": Library("mysqlclient", "mysqlclient", "MySQLdb.cursors", "MySQLdb.connections"),
     "aiosqlite": Library("aiosqlite", "aiosqlite", "aiosqlite.core"),
     "sqlalchemy": Library("sqlalchemy", "SQLAlchemy", "sqlalchemy.engine.base"),
+    "pymongo": Library(
+        "pymongo", "pymongo", "pymongo.monitoring", "pymongo.pool", "pymongo.topology",
+        "pymongo.synchronous.pool", "pymongo.synchronous.topology",
+        "pymongo.asynchronous.pool", "pymongo.asynchronous.topology",
+    ),
     "redis": Library("redis", "redis", "redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster"),
 }  # fmt: skip
 
