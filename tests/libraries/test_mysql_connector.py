@@ -126,6 +126,7 @@ def test_connecting_is_a_subsegment_too_and_a_pooled_connection_is_traced(mariad
         cursor.execute("SELECT 1")
         cursor.fetchall()
     assert statements(xray) == ["CONNECT", "SELECT ?"]
+    assert {root.document["sql"]["database_type"] for root in xray.roots} == {"MariaDB"}
     assert pool._remove_connections() == 1
 
 

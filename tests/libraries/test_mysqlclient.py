@@ -98,6 +98,7 @@ def test_connecting_is_a_subsegment_too_whichever_way_it_is_told_where(mariadb: 
     with closing(MySQLdb.connect(HOST, USER, PASSWORD, DATABASE, mariadb)) as connection:
         connection.cursor().execute("SELECT 1")
     assert statements(xray) == ["CONNECT", "SELECT ?"]
+    assert {root.document["sql"]["database_type"] for root in xray.roots} == {"MariaDB"}
     assert {root.name for root in xray.roots} == {f"{DATABASE}@{HOST}:{mariadb}"}
     assert [root.document["sql"]["user"] for root in xray.roots] == [USER, USER]
 

@@ -134,6 +134,18 @@ def test_a_failing_connect_is_a_fault_by_the_driver_s_card(mariadb: int, xray: T
     assert SECRET not in str(xray.documents)
 
 
+def test_a_pool_that_asks_whether_its_connection_lives_records_what_it_then_does(mariadb: int, xray: Traces) -> None:
+    patch("sqlalchemy", "pymysql")
+    engine = sa.create_engine(place(mariadb), future=True, pool_pre_ping=True, pool_size=1)
+    with engine.connect() as connection:
+        connection.connection.dbapi_connection.close()
+    xray.clear()
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    engine.dispose()
+    assert (statements(xray)[0], statements(xray)[-1]) == ("CONNECT", "SELECT ?")
+
+
 def test_the_orm_records_each_statement_that_it_makes_lazy_ones_too(engine: Any, xray: Traces) -> None:
     with Session(engine, future=True) as session:
         session.add(Order(id=1, name=SECRET, items=[Item(id=1), Item(id=2)]))

@@ -53,7 +53,9 @@ def callproc(call: Call) -> Steps:
     part_of=PART_OF,
 )
 def connect(call: Call) -> Steps:
-    yield sql(call, _database(call["self"]), "CONNECT")
+    sub = sql(call, _database(call["self"]), "CONNECT")
+    yield sub
+    sub.sql(**_database(call["self"]).fields)  # by now the server has said what it is
 
 
 def _database_behind(cursor: Any) -> Database:

@@ -55,10 +55,11 @@ def connect(original: Callable[..., None]) -> Callable[..., None]:
 
 def _connect(call: Call) -> Steps:
     told = _told(call.args[1:], call.kwargs)
+    name, user, host = _name(told), told.get("user"), told.get("host") or "localhost"
     port = None if told.get("unix_socket") else told.get("port") or None
-    yield sql(
-        call, described(_name(told), told.get("host") or "localhost", port, told.get("user"), None, _DRIVER), "CONNECT"
-    )
+    sub = sql(call, described(name, host, port, user, None, _DRIVER), "CONNECT")
+    yield sub
+    sub.sql(**_describe(call["self"], name, user).fields)  # by now the server has said what it is
 
 
 @guarded
