@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
-from contents import ROOT, BuildError, File, init_file, manifest, own_files, part_files, wrapper
+from contents import FIRST, ROOT, BuildError, File, init_file, manifest, own_files, part_files, wrapper
 from interpreters import SUPPORTED, Search
 from wheels import fetch
 
@@ -32,7 +32,22 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip files know no earlier time
 _COMPILE = """
 import importlib.util, marshal, pathlib, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-root, table, codes = pathlib.Path(sys.argv[1]), {}, b""
+
+def bundle(codes, first):
+    order, size = sorted(codes, key=lambda name: (name not in first, name)), 0
+    while True:  # the table holds places behind itself, so its own size counts
+        places, at = {}, size
+        for name in order:
+            places[name] = (codes[name][0], at, at := at + len(codes[name][1]))
+        table = marshal.dumps(places, 2)
+        if len(table) == size:
+            break
+        size = len(table)
+    read = max(places[name][2] for name in first)
+    body = b"".join([table, *(codes[name][1] for name in order)])
+    return size.to_bytes(4, "little") + read.to_bytes(4, "little") + body
+
+root, codes = pathlib.Path(sys.argv[1]), {}
 for file in sorted(root.rglob("*.py")):
     shown = "/opt/python/" + file.relative_to(root).as_posix()
     inside = file.relative_to(root / "xray_lambda").as_posix()
@@ -42,11 +57,8 @@ for file in sorted(root.rglob("*.py")):
     else:
         name = ".".join(["xray_lambda", *inside[:-3].split("/")]).removesuffix(".__init__")
         code = compile(file.read_bytes(), shown, "exec", dont_inherit=True, optimize=2)
-        dumped = marshal.dumps(code)
-        table[name] = (inside, len(codes), len(codes) + len(dumped))
-        codes += dumped
-index = marshal.dumps(table, 2)
-content = importlib.util.MAGIC_NUMBER + len(index).to_bytes(4, "little") + index + codes
+        codes[name] = (inside, marshal.dumps(code))
+content = importlib.util.MAGIC_NUMBER + bundle(codes, sys.argv[2].split(","))
 (root / "xray_lambda" / f"_bundle.{sys.implementation.cache_tag}").write_bytes(content)
 """
 
@@ -114,7 +126,7 @@ def read_tree(tree: Path) -> list[File]:
 def compile_tree(python: str, folder: Path) -> None:
     """Put this Python's byte code beside the sources."""
     environ = {**os.environ, "PYTHONHASHSEED": "0"}
-    command = [python, "-B", "-c", _COMPILE, str(folder)]
+    command = [python, "-B", "-c", _COMPILE, str(folder), ",".join(FIRST)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{python} could not compile the layer:\n{done.stdout}{done.stderr}")

@@ -18,25 +18,32 @@ def _take_modules_from_bundle(folder: str) -> None:
 
     Where it is missing, or another Python's, the modules are loaded from their sources.
     """
+    name = f"{folder}/_bundle.{sys.implementation.cache_tag}"
     try:
-        with open(f"{folder}/_bundle.{sys.implementation.cache_tag}", "rb") as file:
-            bundle = file.read()
+        with open(name, "rb", buffering=0) as file:
+            # The code's own start; then, how long the table is, and all that a cold start loads with it.
+            head = file.read(12)
+            if head[:4] != MAGIC_NUMBER:
+                return
+            table_size, read_size = int.from_bytes(head[4:8], "little"), int.from_bytes(head[8:], "little")
+            content = file.read(read_size)
     except OSError:
         return
-    if bundle[: len(MAGIC_NUMBER)] != MAGIC_NUMBER:
-        return
-    # By module: its path below the folder, and where its code is; all of it behind the length of this table.
-    start = len(MAGIC_NUMBER) + 4
-    end = start + int.from_bytes(bundle[start - 4 : start], "little")
-    table: dict[str, tuple[str, int, int]] = marshal.loads(bundle[start:end])
-    code_of = memoryview(bundle)[end:]
+    # By module: its path below the folder, and where its code lies in what comes behind the head.
+    table: dict[str, tuple[str, int, int]] = marshal.loads(content[:table_size])
+    code_of = memoryview(content)
+
+    def _later(first: int, last: int) -> bytes:
+        with open(name, "rb", buffering=0) as file:
+            file.seek(12 + first)
+            return file.read(last - first)
 
     class Loader(SourceFileLoader):
         """Loads as ever, but for where the code comes from."""
 
         def get_code(self, fullname: str) -> CodeType:
             _, first, last = table[fullname]
-            code: CodeType = marshal.loads(code_of[first:last])
+            code: CodeType = marshal.loads(code_of[first:last] if last <= read_size else _later(first, last))
             if code.co_filename != self.path:
                 _fix_co_filename(code, self.path)
             return code

@@ -44,9 +44,8 @@ WANTED_LATER = {
     "fail()": ["xray_lambda._cause"],
     "xray_lambda.patch_all()": [
         "xray_lambda.libraries",
+        "xray_lambda.libraries._gates",
         "xray_lambda.libraries._patching",
-        "xray_lambda.libraries._targets",
-        "xray_lambda.libraries.threads",
     ],
     "xray_lambda.traced(handler)": ["xray_lambda._traced"],
     "xray_lambda.traced_handler(coroutine)": ["xray_lambda.lambda_runtime.loop"],

@@ -1,0 +1,1 @@
+"""The layer: built, and functions run below it as Lambda runs them."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.layer.conftest import ROOT
+from tests.test_cold_start import COLD_START, WANTED_LATER
 
 pytestmark = pytest.mark.full
 PLACE = "python/xray_lambda"
@@ -159,3 +160,10 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
     done = subprocess.run([str(ROOT / "build.sh"), "--arch", "sparc"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "'arm64', 'x86_64'" in done.stderr
+
+
+def test_what_every_cold_start_loads_is_read_at_once() -> None:
+    contents = module_of_the_build("contents")
+    patching = WANTED_LATER["xray_lambda.patch_all()"]
+    wanted = {name for name in [*COLD_START, *patching] if name.startswith("xray_lambda.")}
+    assert set(contents.FIRST) == {*wanted, "xray_lambda.lambda_runtime.auto"}

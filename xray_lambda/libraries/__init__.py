@@ -7,6 +7,7 @@ from functools import partial
 
 from xray_lambda._guard import say_once, swallow
 from xray_lambda._recorder import active
+from xray_lambda.libraries._gates import stand_before, take_away
 from xray_lambda.libraries._patching import forget, when_imported
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
@@ -18,27 +19,51 @@ if TYPE_CHECKING:
 class Library:
     """A library that is traced: the file of its card, the distribution that brings it, the modules that it patches."""
 
-    __slots__ = ("card", "distribution", "modules")
+    __slots__ = ("card", "distribution", "gates", "modules", "stack")
 
-    def __init__(self, card: str, distribution: str | None, *modules: str) -> None:
+    def __init__(
+        self, card: str, distribution: str | None, *modules: str, gates: tuple[str, ...] = (), stack: str = ""
+    ) -> None:
         self.card = card
         self.distribution = distribution
         self.modules = modules
+        # What the program calls first when it comes to use the library, and whose calls of it do not count: see _gates.
+        self.gates = gates
+        self.stack = stack
 
+    def gates_in(self, module: ModuleType) -> tuple[str, ...]:
+        """Return the paths of the gates that stand in a module."""
+        start = f"{module.__name__}:"
+        return tuple(gate.removeprefix(start) for gate in self.gates if gate.startswith(start))
+
+
+THREAD_POOL_METHODS = ("apply_async", "imap", "imap_unordered", "map", "map_async", "starmap", "starmap_async")
 
 # Each library by the name that `patch` takes; one without a distribution is Python's own. The modules stand here as
 # well as in the cards because no card is loaded before the program has loaded what it patches.
 SUPPORTED = {
-    "threads": Library("threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool"),
-    "sqlite3": Library("sqlite3", None, "sqlite3"),
+    "botocore": Library(
+        "botocore", "botocore", "botocore.client", "botocore.endpoint",
+        gates=("botocore.client:ClientCreator.create_client", "botocore.client:BaseClient._make_api_call"),
+    ),
+    "aiobotocore": Library("aiobotocore", "aiobotocore", "aiobotocore.client", "aiobotocore.endpoint"),
+    "pynamodb": Library("pynamodb", "pynamodb", "pynamodb.connection.base"),
+    "sqlite3": Library("sqlite3", None, "sqlite3", gates=("sqlite3:connect", "sqlite3:dbapi2.connect")),
     "psycopg2": Library("psycopg2", "psycopg2-binary", "psycopg2"),
+    "psycopg": Library("psycopg", "psycopg", "psycopg"),
     "pg8000": Library("pg8000", "pg8000", "pg8000.core", "pg8000.legacy", "pg8000.dbapi", "pg8000.native"),
     "asyncpg": Library("asyncpg", "asyncpg", "asyncpg"),
     "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
     "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
     "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
-    "urllib3": Library("urllib3", "urllib3", "urllib3.response", "urllib3.connectionpool", "urllib3.poolmanager"),
-    "http.client": Library("http_client", None, "http.client"),
+    "urllib3": Library(
+        "urllib3", "urllib3", "urllib3.response", "urllib3.connectionpool", "urllib3.poolmanager",
+        gates=("urllib3.connectionpool:HTTPConnectionPool.urlopen", "urllib3.poolmanager:PoolManager.urlopen"),
+        stack="http",
+    ),
+    "http.client": Library(
+        "http_client", None, "http.client", gates=("http.client:HTTPConnection.putrequest",), stack="http"
+    ),
     "pymysql": Library("pymysql", "PyMySQL", "pymysql.cursors", "pymysql.connections"),
     "mysql.connector": Library(
         "mysql_connector", "mysql-connector-python",
@@ -53,7 +78,16 @@ SUPPORTED = {
         "pymongo.synchronous.pool", "pymongo.synchronous.topology",
         "pymongo.asynchronous.pool", "pymongo.asynchronous.topology",
     ),
-    "redis": Library("redis", "redis", "redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster"),
+    "redis": Library(
+        "redis", "redis", "redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster",
+    ),
+    "threads": Library(
+        "threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool",
+        gates=(
+            "threading:Thread.start", "concurrent.futures.thread:ThreadPoolExecutor.submit",
+            *(f"multiprocessing.pool:ThreadPool.{method}" for method in THREAD_POOL_METHODS),
+        ),
+    ),
 }  # fmt: skip
 
 # What else a library is called: by those who import it through another one, and by aws-xray-sdk.
@@ -68,6 +102,8 @@ ALIASES = {
 }
 
 _actions: dict[tuple[str, str], Callable[[ModuleType], None]] = {}
+# The libraries that the program has come to use, or that have no gates.
+_in_use: set[str] = set()
 
 
 def patch(*names: str) -> None:
@@ -79,7 +115,7 @@ def patch(*names: str) -> None:
     if not active().config.enabled:
         return
     for name in known:
-        action = partial(_apply, name)
+        action = partial(_come_across, name)
         ours = [module for module in SUPPORTED[name].modules if _actions.setdefault((name, module), action) is action]
         for module in ours:
             if (name, module) in _actions:  # else the library turned out to be unknown in another of its modules
@@ -100,6 +136,7 @@ def unpatch(*names: str) -> None:
             if action is not None:
                 forget(module, action)
             _undo(name, module)
+        _in_use.discard(name)
 
 
 def patch_configured() -> None:
@@ -130,6 +167,26 @@ def _unknown(name: object) -> str:
     return f"unknown library {name!r}: {hint}the known ones are {', '.join(sorted(SUPPORTED))}"
 
 
+def _come_across(name: str, module: ModuleType) -> None:
+    """Have a library traced that is loaded: at once, or from when the program comes to use it."""
+    library = SUPPORTED[name]
+    if not library.gates or name in _in_use:
+        _apply(name, module)
+        return
+    gates = library.gates_in(module)
+    if gates and not stand_before(module, gates, library.stack, partial(_come_to_use, name)):
+        _come_to_use(name)
+
+
+def _come_to_use(name: str) -> None:
+    """Put the card of a library on everything of it that is loaded."""
+    _in_use.add(name)
+    for module_name in SUPPORTED[name].modules:
+        module = sys.modules.get(module_name)
+        if module is not None and (name, module_name) in _actions:
+            _apply(name, module)
+
+
 def _apply(name: str, module: ModuleType) -> None:
     """Apply a library's card to a loaded module; one that is not as the card knows it is left alone, all of it."""
     from xray_lambda.libraries import _targets  # noqa: PLC0415 - when the first library is there to be patched
@@ -150,6 +207,8 @@ def _apply(name: str, module: ModuleType) -> None:
 
 def _undo(name: str, module_name: str) -> None:
     module = sys.modules.get(module_name)
+    if module is not None:
+        take_away(module, SUPPORTED[name].gates_in(module))
     if module is not None and f"{__name__}.{SUPPORTED[name].card}" in sys.modules:
         from xray_lambda.libraries import _targets  # noqa: PLC0415 - loaded already
 

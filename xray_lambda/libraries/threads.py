@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import wraps
 
 from xray_lambda._context import carried
+from xray_lambda.libraries import THREAD_POOL_METHODS
 from xray_lambda.libraries._targets import replacing
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
 
-_POOL_METHODS = ("apply_async", "imap", "imap_unordered", "map", "map_async", "starmap", "starmap_async")
-
 
 # ThreadPool alone: its base class runs processes, to which nothing of ours can be sent.
 @replacing(
     "concurrent.futures.thread:ThreadPoolExecutor.submit(self)",
-    *(f"multiprocessing.pool:ThreadPool.{method}(self)" for method in _POOL_METHODS),
+    *(f"multiprocessing.pool:ThreadPool.{method}(self)" for method in THREAD_POOL_METHODS),
 )
 def carry_function(method: Callable[..., object]) -> Callable[..., object]:
     """Wrap a method that takes the function to run first."""
