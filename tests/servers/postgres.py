@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.servers.process import HOST, account, free_port, listens, own, program, run, running
+from tests.servers.process import HOST, account, free_port, own, program, run, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,5 +36,7 @@ def _server(folder: Path, files: Path) -> Iterator[int]:
     run(made, files, user)
     settings = [f"listen_addresses={HOST}", f"unix_socket_directories={files}", "fsync=off", "max_connections=50"]
     command = [server, "-D", str(data), "-p", str(port), *(part for one in settings for part in ("-c", one))]
-    with running(command, folder, lambda: listens(port), user):
+    asked = [program("pg_isready", "postgresql", *programs), "-q", "-h", HOST, "-p", str(port)]
+    # It listens before it lets anybody in.
+    with running(command, folder, lambda: subprocess.run(asked, check=False).returncode == 0, user):
         yield port

@@ -64,7 +64,7 @@ def without_values(text: str, naming: AbstractSet[str]) -> str:
 def _text(error: BaseException) -> str:
     """Return a message as text; Python would write several arguments as a tuple, with quotes of its own."""
     if len(error.args) == 1 and isinstance(error.args[0], dict) and isinstance(error.args[0].get("M"), str):
-        return error.args[0]["M"]  # of what PostgreSQL says, all of which pg8000 passes on, the message alone
+        return str(error.args[0]["M"])  # of what PostgreSQL says, all of which pg8000 passes on, the message alone
     if type(error).__str__ is BaseException.__str__ and len(error.args) > 1:
         return " ".join(str(one) for one in error.args if isinstance(one, (str, int)))
     return exception_text(error)
