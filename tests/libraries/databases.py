@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from xray_lambda.testing import ROOT, Traces, capture, counting_ids, fake_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from xray_lambda.testing import Node
 
@@ -34,6 +37,16 @@ def statements(traces: Traces) -> list[str]:
 def is_sql(node: Node) -> bool:
     """Say whether a node is a call to a SQL database."""
     return "sql" in node.document
+
+
+def run_untidy(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine with a library that leaves its sockets to the collector, who comes before the next test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            return asyncio.run(work)
+        finally:
+            gc.collect()
 
 
 def run_apart(program: str, *arguments: object) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import re
 from contextlib import asynccontextmanager, closing, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import mysql.connector
@@ -14,7 +15,7 @@ from mysql.connector.connection import MySQLConnection
 from mysql.connector.cursor import MySQLCursor, MySQLCursorPrepared
 from mysql.connector.pooling import MySQLConnectionPool
 
-from tests.libraries.databases import UNSAMPLED, exact, run_apart, statements
+from tests.libraries.databases import UNSAMPLED, exact, run_apart, run_untidy, statements
 from tests.servers.mariadb import DATABASE, PASSWORD, USER
 from tests.servers.process import HOST, free_port
 from xray_lambda import patch, subsegment, unpatch
@@ -31,7 +32,7 @@ PATCHED = [
 ]  # fmt: skip
 ORIGINALS = {(owner, name): vars(owner)[name] for owner, name in PATCHED}
 SECRET = "hunter2-in-a-value"
-with_asyncio = pytest.mark.skipif(mysql.connector.__version_info__ < (8, 2), reason="8.2 brought asyncio")
+with_asyncio = pytest.mark.skipif(find_spec("mysql.connector.aio") is None, reason="8.3 brought asyncio")
 
 
 def settings(port: int, **more: Any) -> dict[str, Any]:
@@ -242,7 +243,7 @@ def test_tasks_of_asyncio_record_side_by_side(mariadb: int) -> None:
 
     patch("mysql.connector")
     with capture() as traces:
-        assert asyncio.run(handler()) == [0, 1, 2]
+        assert run_untidy(handler()) == [0, 1, 2]
     assert [child.children for child in traces.one.children] == [[]] * 6
     assert sorted(statements(traces)) == ["CONNECT"] * 3 + ["SELECT %s"] * 3
     kinds = [child.document["sql"].get("preparation") for child in traces.one.children]
@@ -258,7 +259,7 @@ def test_a_cancelled_task_is_no_fault_and_its_subsegment_is_closed(mariadb: int,
 
     patch("mysql.connector")
     with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(work())
+        run_untidy(work())
     assert statements(xray) == ["CONNECT", "SELECT SLEEP(?)"]
     assert (xray.roots[1].flags, xray.roots[1].metadata) == (set(), {"xray_lambda": {"cancelled": True}})
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pymongo
 import pytest
 from pymongo import errors
 
+from tests.libraries.databases import run_untidy
 from tests.servers.process import HOST, free_port
 from xray_lambda import patch, subsegment
 
@@ -33,11 +32,7 @@ def run(port: int, work: Callable[[Any], Awaitable[None]], **options: Any) -> No
             await work(client)
 
     patch("pymongo")
-    with warnings.catch_warnings():
-        # A heartbeat that connects while its client is closed leaves its socket to the collector.
-        warnings.simplefilter("ignore", ResourceWarning)
-        asyncio.run(with_client())
-        gc.collect()
+    run_untidy(with_client())  # a heartbeat may connect while its client closes
 
 
 def commands(traces: Traces) -> list[str]:

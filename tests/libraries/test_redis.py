@@ -290,6 +290,7 @@ def test_a_cancelled_command_is_no_fault_and_an_async_refusal_is_one(redis_port:
     assert xray.roots[0].metadata["xray_lambda"] == {"cancelled": True}
 
 
+@pytest.mark.filterwarnings("ignore:Call to '__init__' function with deprecated:DeprecationWarning")  # redis 6 itself
 def test_a_cluster_s_commands_and_pipelines_are_recorded_once(cluster_port: int, xray: Traces) -> None:
     patch("redis")
     client: Any = redis.cluster.RedisCluster(HOST, cluster_port)
