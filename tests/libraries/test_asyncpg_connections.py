@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import pytest
 
 from tests.libraries.asyncpg_program import DRIVER, version_of, with_pool
 from tests.libraries.databases import exact, is_sql, run_apart, statements
@@ -51,6 +52,18 @@ def test_a_pool_s_connections_are_recorded_where_they_are_made_and_its_cleaning_
     asyncio.run(work())
     assert statements(xray) == ["CONNECT", "SELECT ?", "SELECT ?", "BEGIN;", "SELECT ?", "COMMIT;"]
     assert {root.name for root in xray.roots} == {name(postgres)}
+
+
+@pytest.mark.skipif(not hasattr(asyncpg.Pool, "_maintain_min_size"), reason="newer versions have it")
+def test_what_a_pool_does_in_the_background_belongs_to_no_call(postgres: int, xray: Traces) -> None:
+    async def work(pool: Any) -> None:
+        async with pool.acquire() as connection:
+            await connection.close()
+        await pool._maintenance_task
+        assert pool.get_idle_size() == 1
+
+    with_pool(postgres, work)
+    assert xray.documents == []
 
 
 def test_waiting_for_a_pool_that_has_no_connection_to_give_is_a_subsegment(postgres: int, xray: Traces) -> None:

@@ -167,6 +167,13 @@ def test_a_connection_made_before_the_patch_is_traced_without_asking_for_its_dat
         patch("pg8000")
         assert connection.run("SELECT 1") == [[1]]
     assert (xray.one.name, xray.one.document["sql"]["user"]) == (f"{HOST}:{postgres}", USER)
+    unpatch("pg8000")
+    closed = pg8000.native.Connection(**login(postgres))
+    closed.close()
+    patch("pg8000")
+    with pytest.raises(InterfaceError, match="connection is closed"):
+        closed.prepare("SELECT 1")
+    assert (xray.roots[1].name, xray.roots[1].flags) == ("postgresql", {"fault"})
 
 
 def test_a_database_of_no_name_is_the_user_s(xray: Traces) -> None:
@@ -182,11 +189,11 @@ def test_a_database_of_no_name_is_the_user_s(xray: Traces) -> None:
         (f"SELECT 1 '{SECRET}'", "syntax error at or near ?"),
         (f"SELECT '{SECRET}'::int", "invalid input syntax for type integer: ?"),
         (
-            f"INSERT INTO items VALUES (1, '{SECRET}'), (1, '{SECRET}')",  # noqa: S608
+            f"INSERT INTO items VALUES (1, '{SECRET}'), (1, '{SECRET}')",
             'duplicate key value violates unique constraint "items_pkey"',
         ),
         (
-            f"INSERT INTO items VALUES (NULL, '{SECRET}')",  # noqa: S608
+            f"INSERT INTO items VALUES (NULL, '{SECRET}')",
             'null value in column "id" of relation "items" violates not-null constraint',
         ),
     ],
