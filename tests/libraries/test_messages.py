@@ -37,6 +37,8 @@ SECRET = "hunter2"
         ),
         ({"C": "42601", "M": f"near '{SECRET}'", "D": SECRET}, "near ?"),
         (f"near \"'{SECRET}'\": syntax error", "near ?: syntax error"),
+        (f'invalid input syntax for type integer: "a" {SECRET} "b"', "invalid input syntax for type integer: ?"),
+        (f"value \"it's\" {SECRET}' \" is out of range, doesn't fit", "value ? is out of range, doesn't fit"),
     ],
 )
 def test_a_quoted_value_is_left_out(said: object, recorded: str) -> None:
@@ -52,6 +54,8 @@ def test_a_quoted_value_is_left_out(said: object, recorded: str) -> None:
         "Table 'shop.orders' doesn't exist",
         'null value in column "id" of relation "orders" violates not-null constraint',
         "UNIQUE constraint failed: orders.id",
+        'connection to server at "db.example" (10.0.0.7), port 5432 failed: FATAL:  role "shop" does not exist',
+        'connection to server on socket "/run/postgresql/.s.PGSQL.5432" failed: No such file or directory',
         "",
     ],
 )
@@ -78,6 +82,11 @@ def test_the_parts_of_an_exception_with_several_are_written_without_python_s_quo
 )
 def test_where_keys_are_values_too_nothing_that_is_quoted_stays(said: str, recorded: str) -> None:
     assert message_without_names(ValueError(said)) == recorded
+
+
+def test_a_value_whose_end_is_not_read_is_left_out_to_the_end() -> None:
+    said = f'invalid input syntax for type integer: "a" {SECRET} {"x" * 5000}"'
+    assert message_of(ValueError(said)) == "invalid input syntax for type integer: ?"
 
 
 def test_an_endless_message_is_read_in_part() -> None:

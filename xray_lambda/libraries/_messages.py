@@ -20,11 +20,11 @@ _MAX_READ = 2000
 _NAMING = frozenset((
     "@", "attribute", "column", "constraint", "database", "domain", "engine", "event", "extension", "file",
     "function", "host", "index", "key", "language", "option", "parameter", "partition", "plugin", "procedure",
-    "relation", "role", "routine", "savepoint", "schema", "sequence", "server on", "setting", "table", "tablespace",
-    "trigger", "type", "user", "variable", "view",
+    "relation", "role", "routine", "savepoint", "schema", "sequence", "server at", "server on", "setting", "socket",
+    "table", "tablespace", "trigger", "type", "user", "variable", "view",
 ))  # fmt: skip
 _STRING = r"""(?<!\w)(?:'.*?(?:'(?!\w)|\Z)|".*?(?:"(?!\w)|\Z))"""
-_QUOTED = re.compile(rf"(\bserver on |\b\w+ |@)?{_STRING}", re.DOTALL)
+_QUOTED = re.compile(rf"(\bserver (?:at|on) |\b\w+ |@)?{_STRING}", re.DOTALL)
 _BACKQUOTED = re.compile(r"(?<!\w)`.*?(?:`(?!\w)|\Z)", re.DOTALL)  # a name in SQL
 _WORDY = (
     # The words around tell better than the quotes where these end.
@@ -37,7 +37,7 @@ _WORDY = (
 
 def message_of(error: BaseException) -> str:
     """Return the message of a SQL database's exception without values."""
-    return without_values(_text(error), _NAMING)
+    return without_values(_text(error), _NAMING, to_the_last_quote=True)
 
 
 def message_without_names(error: BaseException) -> str:
@@ -45,20 +45,30 @@ def message_without_names(error: BaseException) -> str:
     return _BACKQUOTED.sub("?", without_values(_text(error), frozenset()))
 
 
-def without_values(text: str, naming: AbstractSet[str]) -> str:
+def without_values(text: str, naming: AbstractSet[str], *, to_the_last_quote: bool = False) -> str:
     """Return a message with `?` for what it quotes, but for what stands behind one of the words `naming`.
 
+    A value may have quotes of its own, unescaped: `to_the_last_quote` takes it to end with the last one that there is.
     Example: `without_values("Duplicate entry 'ada' for key 'email'", {"key"}) == "Duplicate entry ? for key 'email'"`.
     """
-    text = text[:_MAX_READ]
+    is_cut, text = len(text) > _MAX_READ, text[:_MAX_READ]
     for pattern, instead in _WORDY:
         text = pattern.sub(instead, text)
-
-    def replaced(match: re.Match[str]) -> str:
+    shown: list[str] = []
+    place = 0
+    while (match := _QUOTED.search(text, place)) is not None:
         word = match[1] or ""
-        return match[0] if word.strip().lower() in naming else word + "?"
+        is_name = word.strip().lower() in naming
+        shown += text[place : match.start()], match[0] if is_name else word + "?"
+        place = match.end()
+        if to_the_last_quote and not is_name:
+            place = len(text) if is_cut else _last_quote(text, text[match.start() + len(word)], place)
+    return "".join(shown) + text[place:]
 
-    return _QUOTED.sub(replaced, text)
+
+def _last_quote(text: str, quote: str, place: int) -> int:
+    """Return where the last quote behind `place` ends that may be a closing one; `place` if there is none."""
+    return max((match.end() for match in re.compile(rf"{quote}(?!\w)").finditer(text, place)), default=place)
 
 
 def _text(error: BaseException) -> str:
