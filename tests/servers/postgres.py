@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,6 @@ def _server(folder: Path, files: Path) -> Iterator[int]:
     settings = [f"listen_addresses={HOST}", f"unix_socket_directories={files}", "fsync=off", "max_connections=50"]
     command = [server, "-D", str(data), "-p", str(port), *(part for one in settings for part in ("-c", one))]
     asked = [program("pg_isready", "postgresql", *programs), "-q", "-h", HOST, "-p", str(port)]
-    # It listens before it lets anybody in.
-    with running(command, folder, lambda: subprocess.run(asked, check=False).returncode == 0, user):
+    # It listens before it lets anybody in; and SIGTERM would wait for the clients to go.
+    with running(command, folder, lambda: subprocess.run(asked, check=False).returncode == 0, user, signal.SIGINT):
         yield port

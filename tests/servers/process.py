@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -67,7 +68,11 @@ def run(command: Sequence[str], folder: Path, user: str | None = None) -> None:
 
 @contextmanager
 def running(
-    command: Sequence[str], folder: Path, ready: Callable[[], object], user: str | None = None
+    command: Sequence[str],
+    folder: Path,
+    ready: Callable[[], object],
+    user: str | None = None,
+    stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server while the block runs, from when `ready()` no longer raises OSError or returns false."""
     log = folder / "server.log"
@@ -79,7 +84,7 @@ def running(
         _wait(process, ready, log)
         yield process
     finally:
-        process.terminate()
+        process.send_signal(stop)
         try:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
