@@ -16,8 +16,8 @@ from interpreters import Interpreter, Search, report
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 MAIN = ROOT / ".venv"
-MADE_FROM = ("pyproject.toml", "tools/constraints.txt", "tools/oldest.txt", "tools/aiobotocore.txt",
-             "tools/sam.txt", "xray_lambda/_version.py")  # fmt: skip
+PINS = ("constraints.txt", "libraries.txt", "aiobotocore.txt", "oldest.txt", "sam.txt")
+MADE_FROM = ("pyproject.toml", "xray_lambda/_version.py", *(f"tools/{name}" for name in PINS))
 
 
 class CannotMakeError(Exception):
@@ -33,7 +33,7 @@ class Environment(NamedTuple):
     folder: Path
     python: Interpreter
     extras: str
-    pins: tuple[str, ...] = ("constraints.txt",)
+    pins: tuple[str, ...]
     optional: tuple[str, ...] = ()
 
     @property
@@ -48,15 +48,17 @@ class Environment(NamedTuple):
 
 def main_environment(python: Interpreter, extras: str) -> Environment:
     """`.venv`, where the whole suite runs."""
-    return Environment(MAIN, python, extras, optional=("mysqlclient",) if extras == "dev" else ())
+    optional = ("mysqlclient",) if extras == "dev" else ()
+    return Environment(MAIN, python, extras, ("constraints.txt", "libraries.txt"), optional)
 
 
 def core_environment(python: Interpreter, *, newest: bool) -> Environment:
     """`.venvs/3.X`, where the core tests run; the newest also tests aiobotocore, which wants its own botocore."""
     folder = ROOT / ".venvs" / python.version
     if newest:
-        return Environment(folder, python, "test,aiobotocore", ("constraints.txt", "aiobotocore.txt"))
-    return Environment(folder, python, "test")
+        pins = ("constraints.txt", "libraries.txt", "aiobotocore.txt")
+        return Environment(folder, python, "test,aiobotocore", pins)
+    return Environment(folder, python, "test", ("constraints.txt",))
 
 
 def oldest_environment(python: Interpreter) -> Environment:
