@@ -53,7 +53,7 @@ SUPPORTED = {
     "psycopg": Library("psycopg", "psycopg", "psycopg"),
     "pg8000": Library("pg8000", "pg8000", "pg8000.core", "pg8000.legacy", "pg8000.dbapi", "pg8000.native"),
     "asyncpg": Library("asyncpg", "asyncpg", "asyncpg"),
-    "requests": Library("requests", "requests", "requests.models", "requests.sessions"),
+    "requests": Library("requests", "requests", "requests.sessions"),
     "httpx": Library("httpx", "httpx", "httpx._models", "httpx._client"),
     "aiohttp": Library("aiohttp", "aiohttp", "aiohttp.client_reqrep", "aiohttp.client"),
     "urllib3": Library(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xray_lambda import _header
 from xray_lambda._context import current
 from xray_lambda._entities import Subsegment
-from xray_lambda._entity import Entity, Untraced
+from xray_lambda._entity import Entity, Untraced, flags_of
 from xray_lambda._recorder import active
 from xray_lambda._sections import without_secrets
 from xray_lambda._values import clean
@@ -14,7 +14,7 @@ from xray_lambda.libraries._urls import host_of, message_of
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Any
 
@@ -78,7 +78,8 @@ class Passing(Quiet):
     stack = "http"
 
     def __init__(self, parent: Entity, layer: int) -> None:
-        super().__init__(parent)
+        self._header = parent.header()
+        self._before = None
         self.layer = layer
 
     def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Untraced:  # noqa: ARG002
@@ -103,9 +104,10 @@ def opened(call: Call, name: str, namespace: Namespace, stack: str, layer: int, 
     return LibraryCall(name, parent, namespace, stack, layer) if parent.sampled else parent
 
 
-def http(call: Call, method: str, url: str, *, layer: int = CLIENT) -> Entity:
+def http(call: Call, method: str, url: object, *, layer: int = CLIENT) -> Entity:
     """Return the subsegment of an HTTP request, named after the host, not entered yet; see also `carrying`.
 
+    `url` is a text, or something that is the URL as a text.
     Two clients never are part of each other: what one calls while another is at work, such as an authentication
     that fetches a token, is a call of its own.
     """
@@ -116,7 +118,7 @@ def http(call: Call, method: str, url: str, *, layer: int = CLIENT) -> Entity:
         return WITHIN
     ignored = active().config.ignore_calls
     if parent.sampled or ignored:
-        return _recorded(parent, method, without_secrets(url), layer, ignored)
+        return _recorded(parent, method, without_secrets(str(url)), layer, ignored)
     return Passing(parent, layer)
 
 
@@ -129,17 +131,18 @@ def _recorded(parent: Entity, method: str, url: str, layer: int, ignored: tuple[
     sub = LibraryCall(name, parent, "remote", "http", layer)
     sub.message_of = message_of
     # As `sub.http` would have it, for a tenth of the time.
-    request = {"method": clean(str(method)[:_MAX_TEXT]), "url": clean(url[:_MAX_TEXT])}
-    sub.details = {"namespace": "remote", "http": {"request": request}}
+    request = {"method": clean(method[:_MAX_TEXT]), "url": clean(url[:_MAX_TEXT])}
+    sub.details["http"] = {"request": request}  # type: ignore[index]  # it has its namespace
     return sub
 
 
-def carrying(sub: Entity, headers: Any, url: str) -> Any:
+def carrying(sub: Entity, headers: Any, url_of: Callable[..., str], *parts: object) -> Any:
     """Return a copy of a request's headers that carries the trace on, or those themselves where it is not to be.
 
-    What the program has put there under the same names is left out: it came with another request.
+    What the program has put there under the same names is left out: it came with another request. `url_of(*parts)`
+    is only asked where the URL counts.
     """
-    found = outgoing_to(sub, url)
+    found = outgoing_to(sub, url_of, *parts)
     if not found:
         return headers
     copy = headers.copy()
@@ -151,34 +154,43 @@ def carrying(sub: Entity, headers: Any, url: str) -> Any:
     return copy
 
 
-def outgoing_to(sub: Entity, url: str) -> list[tuple[str, str]]:
+def outgoing_to(sub: Entity, url_of: Callable[..., str], *parts: object) -> list[tuple[str, str]]:
     """Return what `outgoing` does, for a URL; nothing for an ignored call."""
-    if type(sub) is Quiet:
-        return []
-    if active().config.inject_to is None:
-        return outgoing(sub, "", "")
-    plain = without_secrets(url)
-    return outgoing(sub, host_of(plain), plain)
+    config = active().config
+    if config.inject_to is not None:
+        url = without_secrets(url_of(*parts))
+        if not sends_header_to(config.inject_to, host_of(url), url):
+            return []
+    return [] if type(sub) is Quiet else _headers(sub, config.propagate)
 
 
 def outgoing(sub: Entity, name: str, what: str) -> list[tuple[str, str]]:
     """Return the headers that carry the trace on to a service: none, `X-Amzn-Trace-Id`, `traceparent`, or both."""
-    header = sub.header()
     config = active().config
-    if header is None or not sends_header_to(config.inject_to, name, what):
+    return _headers(sub, config.propagate) if sends_header_to(config.inject_to, name, what) else []
+
+
+def _headers(sub: Entity, propagate: tuple[str, ...]) -> list[tuple[str, str]]:
+    header = sub.header()
+    if header is None:
         return []
-    found = [(_header.NAME, str(header))] if "xray" in config.propagate else []
-    parent = _header.traceparent(header) if "w3c" in config.propagate else None
+    found = [(_header.NAME, str(header))] if "xray" in propagate else []
+    parent = _header.traceparent(header) if "w3c" in propagate else None
     return found if parent is None else [*found, (_header.TRACEPARENT, parent)]
 
 
-def answered(sub: Entity, status: int, headers: Mapping[str, Any] | None = None) -> None:
+def answered(sub: Any, status: object, headers: Mapping[str, Any]) -> None:
     """Record the answer to an HTTP request; `traced` where the peer answered with our trace."""
-    if headers is None:
-        sub.status(status)
+    if not isinstance(status, int) or sub.details is None:  # a stand-in of a test's, or closed meanwhile
         return
-    length = str(headers.get("Content-Length") or "")
-    sub.status(status, int(length) if length.isascii() and length.isdigit() and len(length) < _MAX_DIGITS else None)
+    fields = {"status": int(status)}
+    length = headers.get("Content-Length")
+    if isinstance(length, str) and length.isascii() and length.isdigit() and len(length) < _MAX_DIGITS:
+        fields["content_length"] = int(length)
+    section = sub.details["http"]
+    section["response"] = fields  # as `sub.status` would have it, for a tenth of the time
+    if status >= 400:
+        sub.flag(*flags_of(status))
     peer = headers.get(_header.NAME)
-    if isinstance(peer, str) and sub.trace_id is not None and _header.parse(peer).root == sub.trace_id:
-        sub.http(traced=True)
+    if isinstance(peer, str) and _header.parse(peer).root == sub.trace_id:
+        section["request"]["traced"] = True

@@ -75,7 +75,7 @@ class Patch:
             target.find(module)
 
     def apply(self, module: ModuleType, user: str = "") -> None:
-        """Replace what lies in this module."""
+        """Replace what lies in this module, gates before the library's functions included."""
         self.users.add(user)
         for target in self._targets_in(module):
             found = target.find(module)
@@ -132,6 +132,22 @@ def on_import(module: str) -> Callable[[Callable[[ModuleType], Callable[[], obje
         return Hook(module, start)
 
     return make
+
+
+def borrowed(patch: Patch, user: str, module: str) -> Hook:
+    """Return the hook of a library that needs another card's patch as well: in place while either is traced.
+
+    `module` is one of the library `user`, that imports what the patch replaces functions of.
+    """
+
+    def start(_: ModuleType) -> Callable[[], object]:
+        (name,) = patch.modules
+        owner = sys.modules[name]
+        patch.check(owner)
+        patch.apply(owner, user)
+        return lambda: patch.undo(owner, user)
+
+    return Hook(module, start)
 
 
 def replacing(*targets: str) -> Callable[[Callable[[Function], Function]], Patch]:

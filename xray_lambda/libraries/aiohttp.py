@@ -33,14 +33,14 @@ def request(call: Call) -> Steps:
         if type(error) is not ClientResponseError or error.__cause__ is not None:
             raise
         until = None
-        answered(sub, error.status, error.headers)  # the program asked for `raise_for_status`
+        answered(sub, error.status, error.headers or {})  # the program asked for `raise_for_status`
     if until is not None:
         yield until
 
 
-def _url(call: Call) -> str:
+def _url(call: Call) -> object:
     try:
-        return str(call["self"]._build_url(call["str_or_url"]))  # noqa: SLF001 - joins it to the session's base
+        return call["self"]._build_url(call["str_or_url"])  # noqa: SLF001 - joins it to the session's base
     except (AssertionError, TypeError, ValueError):
         raise NotOurCall("str_or_url") from None
 
@@ -65,7 +65,7 @@ def _at_eof(waiting: ref[Any]) -> None:
 def send(call: Call) -> Steps:
     sub, sent = call.parent, call["self"]
     if sub.stack == "http" and sub.layer == CLIENT and sent.method != "CONNECT":
-        sent.headers.update(outgoing_to(sub, str(sent.url)))  # aiohttp's own, made for this one request
+        sent.headers.update(outgoing_to(sub, str, sent.url))  # aiohttp's own, made for this one request
     yield WITHIN
 
 

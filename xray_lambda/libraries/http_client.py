@@ -8,11 +8,12 @@ from __future__ import annotations
 from functools import wraps
 from weakref import WeakKeyDictionary
 
+from xray_lambda._context import current
 from xray_lambda._guard import swallow
 from xray_lambda._header import NAME, TRACEPARENT
 from xray_lambda.libraries._bodies import ending, keep_open, taken, until_read
 from xray_lambda.libraries._card import card
-from xray_lambda.libraries._kinds import LOWEST, answered, http, outgoing_to
+from xray_lambda.libraries._kinds import AWS, LOWEST, answered, http, outgoing_to
 from xray_lambda.libraries._targets import replacing
 from xray_lambda.libraries._urls import url_of
 
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from xray_lambda._entity import Entity
     from xray_lambda.libraries._card import Call, Steps
 
-_OURS = (NAME.lower().encode(), TRACEPARENT.encode())
+_STARTS = {NAME: b"x-amzn-trace-id:", TRACEPARENT: b"traceparent:"}
 
-# The calls whose headers are not sent yet: each with its URL.
-_begun: WeakKeyDictionary[HTTPConnection, tuple[Entity, str]] = WeakKeyDictionary()
+# The calls whose headers are not sent yet.
+_begun: WeakKeyDictionary[HTTPConnection, Entity] = WeakKeyDictionary()
+_any_begun: dict[Any, Any] = vars(_begun)["data"]
 
 
 @card("http.client:HTTPConnection.putrequest(self, method, url)", part_of=("http", LOWEST))
 def putrequest(call: Call) -> Steps:
     connection = call["self"]
-    url = _url(connection, call["url"])
-    sub = http(call, call["method"], url, layer=LOWEST)
-    _begun[connection] = sub, url
+    sub = http(call, call["method"], _url(connection, call["url"]), layer=LOWEST)
+    _begun[connection] = sub
     until = until_read(connection)
     del call, connection  # or the program could not drop it
     yield sub
@@ -53,10 +54,11 @@ def _url(connection: Any, target: str) -> str:
 
 @replacing("http.client:HTTPConnection.endheaders(self)")
 def endheaders(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the end of a request's headers: here those of urllib3 and requests can be seen too, and are the last."""
+
     @wraps(original)
     def carry_on(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _begun:
-            _carry_on(self)
+        _carry_on(self)
         done = taken(self)
         if done is None:
             return original(self, *args, **kwargs)
@@ -73,15 +75,32 @@ def endheaders(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _carry_on(connection: Any) -> None:
     try:
-        begun = _begun.pop(connection, None)
-        headers = () if begun is None else outgoing_to(*begun)
-        if headers:  # what the program has put there under the same names came with another request
-            lines = connection._buffer  # noqa: SLF001 - nothing else takes a header back
-            lines[:] = [line for line in lines if line.partition(b":")[0].lower() not in _OURS]
-        for key, value in headers:
-            connection.putheader(key, value)
+        sub = _begun.pop(connection, None) if _any_begun else None
+        if sub is None:
+            sub = current.get()
+            if sub is None or sub.stack != "http" or sub.layer >= AWS:  # AWS has seen to that itself
+                return
+        _put(connection._buffer, outgoing_to(sub, _url_of_request, connection))  # noqa: SLF001 - see there
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
+
+
+def _put(lines: list[bytes], headers: list[tuple[str, str]]) -> None:
+    """Put headers among the lines that are about to be sent, in the place of those that the program has put there.
+
+    Those came with another request. `putheader` takes none back, and costs as much as all the rest.
+    """
+    sent = b"".join(lines).lower() if headers else b""
+    for name, value in headers:
+        start = _STARTS[name]
+        if start in sent:
+            lines[:] = [line for line in lines if not line.lower().startswith(start)]
+        lines.append(f"{name}: {value}".encode("ascii"))
+
+
+def _url_of_request(connection: Any) -> str:
+    target = connection._buffer[0].split(b" ")[1]  # noqa: SLF001 - the request's line
+    return _url(connection, target.decode("latin-1"))
 
 
 @replacing("http.client:HTTPConnection.getresponse(self)")

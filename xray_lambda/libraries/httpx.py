@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 def send(call: Call) -> Steps:
     request = call["request"]
-    sub = http(call, request.method, str(request.url))
+    sub = http(call, request.method, request.url)
     try:
         until = _answered(sub, (yield sub))
     except HTTPStatusError as error:  # an event hook has called `raise_for_status`
@@ -88,7 +88,7 @@ class Carrying:
 
     def _copy(self, request: Any) -> Any:
         try:
-            headers = carrying(self._sub, request.headers, str(request.url))
+            headers = carrying(self._sub, request.headers, str, request.url)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
             return request

@@ -1,30 +1,27 @@
 """requests: each Session.send is a remote subsegment named after the host, until its answer is read or closed.
 
 Redirects are part of it. A call that a hook makes is a call of its own, and so is one that the program's `auth` makes
-before there is anything to send. What carries the trace on is urllib3's card.
+before there is anything to send. What carries the trace on is http.client's card.
 """
 
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from requests.exceptions import HTTPError
 
-from xray_lambda.libraries import urllib3
-from xray_lambda.libraries._bodies import ending, reading, until_read
+from xray_lambda.libraries import http_client, urllib3
 from xray_lambda.libraries._card import card
 from xray_lambda.libraries._kinds import AWS, answered, http
-from xray_lambda.libraries._targets import on_import, replacing
+from xray_lambda.libraries._targets import borrowed
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
     from typing import Any
 
     from xray_lambda._entity import Entity
     from xray_lambda.libraries._card import Call, Steps, Until
+
 
 @card("requests.sessions:Session.send(self, request)", part_of=("http", AWS))
 def send(call: Call) -> Steps:
@@ -44,7 +41,7 @@ def send(call: Call) -> Steps:
 
 def _answered(sub: Entity, response: Any) -> Until | None:
     answered(sub, response.status_code, response.headers)
-    return None if response._content_consumed else until_read(response)  # noqa: SLF001 - nothing else says so
+    return urllib3.until_done(response.raw)
 
 
 def _is_redirected() -> bool:
@@ -55,13 +52,6 @@ def _is_redirected() -> bool:
     return frame.f_code.co_name == "resolve_redirects"
 
 
-@on_import("requests.sessions")
-def carry_on(_: ModuleType) -> Callable[[], object]:
-    pools = sys.modules["urllib3.connectionpool"]
-    urllib3.urlopen.check(pools)
-    urllib3.urlopen.apply(pools, "requests")
-    return partial(urllib3.urlopen.undo, pools, "requests")
-
-
-close = replacing("requests.models:Response.close(self)")(ending)
-iter_content = replacing("requests.models:Response.iter_content(self)")(reading)
+# An answer is read, closed or dropped as urllib3's, which is what the program may have kept of it.
+carry_on = borrowed(http_client.endheaders, "requests", "requests.sessions")
+end = borrowed(urllib3.end, "requests", "requests.sessions")
