@@ -143,6 +143,7 @@ def test_where_no_server_answers_the_attempt_is_a_fault(xray: Traces) -> None:
     client.close()
     assert (xray.one.name, xray.one.flags) == (f"mongodb@{HOST}:{port}", {"fault"})
     assert xray.one.exceptions[0]["type"] == "pymongo.errors.ServerSelectionTimeoutError"
+    assert xray.one.duration >= 0.09
     assert SECRET not in str(xray.documents)
 
 
@@ -248,13 +249,47 @@ def test_outside_of_a_trace_and_unsampled_nothing_is_recorded_nor_published(clie
     assert traces.documents == []
 
 
-def test_the_end_of_a_command_that_began_before_the_trace_closes_no_other(client: Any, xray: Traces) -> None:
+def test_the_end_of_one_command_closes_no_other_and_no_block_of_the_program(client: Any, xray: Traces) -> None:
     listeners = client._event_listeners
     with subsegment("handler") as handler:
         listeners.publish_command_success(timedelta(), {"ok": 1}, "find", 4711, (HOST, 1), None)
+        listeners.publish_command_start({"find": "orders"}, "shop", 7, (HOST, 1), None)
         listeners.publish_command_failure(timedelta(), {"ok": 0}, "find", 4711, (HOST, 1), None)
         assert (current.get(), handler.end_ns) == (handler, None)
-    assert xray.one.flags == set()
+        handler.annotate(before_the_end=True)
+        listeners.publish_command_success(
+            timedelta(), {"ok": 1, "writeErrors": [{"code": 1}]}, "find", 7, (HOST, 1), None
+        )
+    assert [told(child)["write_errors"] for child in xray.one.children] == [[1]]
+    assert (xray.one.flags, xray.one.annotations) == (set(), {"before_the_end": True})
+
+
+def test_what_pymongo_does_for_itself_when_the_operation_is_over_is_not_recorded(mongo_port: int, xray: Traces) -> None:
+    killed = threading.Event()
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: Any) -> None:
+            if event.command_name == "killCursors":
+                killed.set()
+
+        def succeeded(self, event: Any) -> None:
+            pass
+
+        def failed(self, event: Any) -> None:
+            pass
+
+    patch("pymongo", "threads")
+    with subsegment("handler"):
+        client: Any = pymongo.MongoClient(HOST, mongo_port, event_listeners=[Listener()])
+        client.shop.many.insert_many([{}, {}, {}])
+        rows = client.shop.many.find(batch_size=2)
+        next(rows)
+    del rows
+    assert killed.wait(20)
+    client.close()
+    recorded = [told(node)["command"] for root in xray.roots for node in root.walk() if node.name != "handler"]
+    assert recorded[:3] == ["connect", "insert", "find"]
+    assert "killCursors" not in recorded
 
 
 def test_the_program_may_ignore_commands_by_their_names(client: Any) -> None:
