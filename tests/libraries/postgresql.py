@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECRET = "hunter2-in-a-value"
-VERSION = "15."  # of Debian's server, and what follows differs
 
 
 def login(port: int, **more: Any) -> dict[str, Any]:
     """Return what drivers call by these names."""
     return {"host": HOST, "port": port, "user": USER, "password": PASSWORD, "database": DATABASE, **more}
+
+
+def told(port: int, **more: Any) -> dict[str, Any]:
+    """Return the same under libpq's names."""
+    given = login(port, **more)
+    return {"dbname": given.pop("database"), **given}
 
 
 def url(port: int, password: str = PASSWORD, more: str = "") -> str:

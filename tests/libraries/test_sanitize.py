@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from xray_lambda.libraries import _sanitize
 from xray_lambda.libraries._sanitize import sanitized, without_literals
@@ -41,6 +39,7 @@ EXAMPLES = [
     (DIALECTS, "SELECT a FROM t WHERE b = 'c AND d = 1", "SELECT a FROM t WHERE b = ?"),
     (("postgresql", "mysql", ""), "SELECT $a$ b $c$", "SELECT ?"),
     (("postgresql", "sqlite", ""), 'SELECT a FROM "b', "SELECT a FROM ?"),
+    (("postgresql", "sqlite", ""), 'SELECT a FROM "b""c', "SELECT a FROM ?"),
     (("mysql", "sqlite", ""), "SELECT a FROM `b", "SELECT a FROM ?"),
     (("sqlite",), "SELECT a FROM [b", "SELECT a FROM ?"),
     # Numbers
@@ -178,13 +177,9 @@ def test_a_literal_that_the_cut_splits_stays_hidden_and_so_does_what_lies_behind
      'a."b"('],
 )  # fmt: skip
 def test_hundreds_of_kilobytes_take_linear_time(dialect: str, part: str) -> None:
-    """A quadratic pattern would take minutes for any of them."""
-    size = 100_000
-    for text in (
-        part * (size // len(part)),
-        "SELECT '" + part * (size // len(part)),
-        "(" + part * (size // len(part)) + ")",
-    ):
+    """One that is quadratic runs into the time-out of the whole test run."""
+    many = part * (200_000 // len(part))
+    for text in (many, f"SELECT '{many}"):
         assert len(without_literals(text, dialect)) <= len(text)
 
 
@@ -212,96 +207,3 @@ def test_a_subclass_of_str_is_read_as_the_text_it_is() -> None:
             raise AssertionError
 
     assert sanitized(Odd("SELECT 1"), "sqlite") == "SELECT ?"
-
-
-# --- fuzzing: statements in which secrets are planted wherever a literal or a comment can be
-
-WORD, NUMBER = "hunter2", "90210777"
-NOISE = st.text(st.sampled_from("'\"`\\$[]/*-#;,(){}?:@%.=aA1eExXqQ_ \n\r\té"), max_size=6)
-SECRET = st.builds("{}{}{}".format, NOISE, st.just(WORD), NOISE)
-BACKSLASH = st.builds(lambda text: text.replace("\\", "\\\\").replace("'", "\\'"), SECRET)
-COMMENT = SECRET.map(lambda text: text.replace("/*", "").replace("*/", "").strip("/*!M+"))
-LINE = SECRET.map(lambda text: " " + text.replace("\n", "").replace("\r", "") + "\n")
-PLAIN_STRING = SECRET.map(lambda text: "'" + text.replace("'", "''") + "'")
-
-
-def tagged(tag: str, text: str) -> str:
-    return f"${tag}${text.replace('$', '')}${tag}$"
-
-
-def nested(first: str, second: str) -> str:
-    return f"/*{first}/*{second}*/{first}*/"
-
-
-NUMBERS = st.sampled_from([NUMBER, f"{NUMBER}.5", f".{NUMBER}", f"0x{NUMBER}", f"1.5e-{NUMBER}", f"-{NUMBER}"])
-ANYWHERE = st.one_of(NUMBERS, st.just(f"IDENTIFIED BY {WORD} REPLACE {WORD}"))
-PARTS = {
-    "postgresql": st.one_of(
-        PLAIN_STRING.filter(lambda text: "\\" not in text),
-        st.builds("E'{}'".format, BACKSLASH),
-        st.builds("'{}'".format, BACKSLASH),  # standard_conforming_strings = off
-        PLAIN_STRING,
-        st.builds(tagged, st.sampled_from(["", "a", "_b1", "ä"]), SECRET),
-        st.builds(nested, COMMENT, COMMENT),
-        LINE.map("--{}".format),
-    ),
-    "mysql": st.one_of(
-        st.builds("'{}'".format, BACKSLASH),
-        st.builds(lambda text: '"' + text.replace("\\", "\\\\").replace('"', '""') + '"', SECRET),
-        COMMENT.map("/*{}*/".format),
-        st.builds("/*!50000 '{}' */".format, BACKSLASH),
-        LINE.map("-- {}".format),
-        LINE.map("#{}".format),
-    ),
-    "sqlite": st.one_of(
-        PLAIN_STRING,
-        COMMENT.map("/*{}*/".format),
-        LINE.map("--{}".format),
-        st.builds(lambda text: '= "' + text.replace('"', '""') + '"', SECRET),
-        st.builds(lambda text: 'IN ("' + text.replace('"', '""') + '", 1)', SECRET),
-        st.builds(lambda text: 'VALUES (1, "' + text.replace('"', '""') + '")', SECRET),
-        st.builds(lambda text: 'f(a, "' + text.replace('"', '""') + '")', SECRET),
-    ),
-    "oracle": st.one_of(
-        PLAIN_STRING,
-        st.builds(lambda text: "q'{" + text.replace("}", "") + "}'", SECRET),
-        COMMENT.map("/*{}*/".format),
-        LINE.map("--{}".format),
-    ),
-}  # fmt: skip
-NAMES = {
-    "postgresql": ['"it\'s"', '"a""b"'],
-    "mysql": ["`it's`"],
-    "sqlite": ["[it's]", "`it's`", '"t"."a"'],
-    "oracle": ['"a"'],
-}
-FILLING = ["SELECT", "FROM t", "a", ",", "=", "(", ")", "AND", "-", "+", "*", "IN (", "VALUES (", ";", "%s", ":x", "b1"]
-
-
-@st.composite
-def statements(draw: st.DrawFn, dialect: str) -> str:
-    filling = st.sampled_from([*FILLING, *NAMES[dialect]])
-    parts = draw(st.lists(st.one_of(filling, filling, PARTS[dialect], ANYWHERE), min_size=1, max_size=12))
-    return "".join(part + draw(st.sampled_from([" ", "\n", "  "])) for part in parts)
-
-
-@pytest.mark.parametrize("dialect", sorted(PARTS))
-@given(data=st.data())
-def test_no_planted_secret_survives(dialect: str, data: st.DataObject) -> None:
-    """Nor does one where the dialect is not known."""
-    statement = data.draw(statements(dialect))
-    for reader in (dialect, ""):
-        shown = sanitized(statement, reader)
-        assert WORD not in shown
-        assert NUMBER not in shown
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-@given(text=st.one_of(st.text(), st.text(st.sampled_from("'\"`\\$[]/*-#;,(). 1aeE?:@%\n!Mq")), *map(statements, PARTS)))
-@example(text="\ud800'\udfff")
-@example(text="-\x00-1")
-def test_any_text_is_read_and_what_is_shown_reads_the_same(dialect: str, text: str) -> None:
-    shown = sanitized(text, dialect)
-    assert sanitized(shown, dialect) == shown
-    assert len(shown) <= len(text)
-    assert without_literals(text, dialect) == shown

@@ -108,10 +108,6 @@ class _Reader:
             self._shown.pop()
         self.literal(token)
 
-    def rest(self, token: str) -> None:
-        self._place = len(self._text)
-        self.literal(token)
-
     def dollar(self, token: str) -> None:
         """Go to the end of a dollar-quoted string."""
         end = self._text.find(token, self._place)
@@ -192,7 +188,7 @@ _BACKSLASH = re.compile(r"\s*'\\'(?!')")
 _WORD_END = re.compile(r"[^\s;,]*")
 _TAKE = {
     "space": _Reader.space, "comment": _Reader.comment, "literal": _Reader.literal, "number": _Reader.number,
-    "rest": _Reader.rest, "unended": _Reader.rest, "dollar": _Reader.dollar, "marker": _Reader.marker,
+    "rest": _Reader.literal, "unended": _Reader.literal, "dollar": _Reader.dollar, "marker": _Reader.marker,
     "name": _Reader.name, "either": _Reader.either, "word": _Reader.word, "other": _Reader.other,
     "password": _Reader.password, "plain": _Reader.plain,
 }  # fmt: skip
