@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _STACK = "mongodb"
 _PART_OF = (_STACK, LOWEST)
+_CONNECT = {"command": "connect"}
 # Commands whose first value is the name of a collection; that of any other may be anything.
 _WITH_COLLECTION = frozenset((
     "aggregate", "collMod", "collStats", "count", "create", "createIndexes", "delete", "distinct", "drop",
@@ -72,17 +73,18 @@ def started(call: Call) -> Steps:
     name = next(iter(command))
     if name in _OWN and _is_over(call.parent):
         return
-    sub = _opened(call, call["database_name"], call["connection_id"], name)
+    about = {"command": name}
     collection = command.get("collection") if name == "getMore" else command[name]
     if isinstance(collection, str) and (name == "getMore" or name in _WITH_COLLECTION):
-        sub.metadata(collection=collection, namespace="mongodb")
+        about["collection"] = collection
+    sub = _opened(call, call["database_name"], call["connection_id"], about)
     yield sub
     reply = yield partial(_remember, call["request_id"])
     errors = [] if reply is None else reply.get("writeErrors") or [reply.get("writeConcernError")]
     codes = [error.get("code") for error in errors if error]
     if codes:
         sub.flag("fault")
-        sub.metadata(write_errors=codes, namespace="mongodb")
+        sub.metadata(write_errors=codes, namespace=_STACK)
 
 
 @replacing(
@@ -122,7 +124,7 @@ def connect(call: Call) -> Steps:
     pool = call["self"]
     watches = getattr(pool, "is_sdam", False) or not getattr(pool, "handshake", True)
     if not watches and not _is_over(call.parent):
-        yield _opened(call, "mongodb", pool.address, "connect")
+        yield _opened(call, "mongodb", pool.address, _CONNECT)
 
 
 @card(
@@ -135,7 +137,7 @@ def select_servers(call: Call) -> Steps:
     """Record that no server answers: then there is no command."""
     if call.parent.sampled and not _is_over(call.parent):
         seeds = call["self"]._settings.seeds  # noqa: SLF001
-        yield Attempt(call.parent, lambda: _opened(call, "mongodb", next(iter(seeds)), "connect"))
+        yield Attempt(call.parent, lambda: _opened(call, "mongodb", next(iter(seeds)), _CONNECT))
 
 
 class Attempt(Entity):
@@ -163,12 +165,12 @@ class Attempt(Entity):
             sub.__exit__(kind, error, traceback)
 
 
-def _opened(call: Call, database: str, address: tuple[str, int | None], command: str) -> Entity:
+def _opened(call: Call, database: str, address: tuple[str, int | None], about: dict[str, str]) -> Entity:
     host, port = address
     name = f"{database}@{host}" if port is None else f"{database}@{host}:{port}"
-    sub = opened(call, name, "remote", _STACK, LOWEST, f"MongoDB.{command}")
+    sub = opened(call, name, "remote", _STACK, LOWEST, f"MongoDB.{about['command']}")
     if sub.sampled:
-        sub.metadata(command=command, namespace=_STACK)
+        sub.metadata(about, namespace=_STACK)
         sub.message_of = _message_of  # type: ignore[attr-defined]
     return sub
 
