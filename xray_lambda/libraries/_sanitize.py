@@ -7,7 +7,7 @@ for grouping: lists of values are as short as one value, and it is no SQL to be 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from xray_lambda._values import clean
 from xray_lambda.libraries._sql_places import Places
@@ -37,21 +37,34 @@ def _remembered(text: str, dialect: str) -> str:
 def without_literals(text: str, dialect: str) -> str:
     """Return a statement of any length without its literals; one that was cut off hides the literal it ends in."""
     names_are_open = '"' in text and has_open_names(dialect)
-    pattern = tokens(dialect, every=names_are_open or _WATCHED(text) is not None)
+    upper = text.upper()
+    pattern = tokens(dialect, every=names_are_open or any(word in upper for word in _WATCHED))
     places = Places(strict=dialect == "") if names_are_open else None
     return clean(_shortened(_Reader(text, pattern, places).read()))
 
 
-# A value as it is shown, and lists of values in parentheses: rows, what IN and ARRAY look into.
-_VALUE = r"(?:\?|[$:@]\w+|%s|%\(\w+\)s)"
-_ROW = rf"\( ?{_VALUE}(?: ?, ?{_VALUE})* ?\)"
-_ROWS = re.compile(rf"({_ROW})(?: ?, ?{_ROW})+")
-_LIST = re.compile(rf"\b((?:IN ?\(|ARRAY ?\[) ?{_VALUE})(?: ?, ?{_VALUE})+(?= ?[)\]])", re.IGNORECASE)
-
-
 def _shortened(text: str) -> str:
     """Return a statement with one row of VALUES and one value of IN, so that those that differ in number are one."""
-    return _LIST.sub(r"\1", _ROWS.sub(r"\1", text)) if "," in text else text
+    if "),(" in text or "), (" in text:
+        text = _rows().sub(r"\1", text)
+    upper = text.upper()
+    return _lists().sub(r"\1", text) if "," in text and any(word in upper for word in _LISTED) else text
+
+
+_WATCHED = ("IDENTIFIED", "STDIN", "ESCAPE")
+_LISTED = ("IN(", "IN (", "ARRAY")
+_VALUE = r"(?:\?|[$:@]\w+|%s|%\(\w+\)s)"
+
+
+@cache
+def _rows() -> re.Pattern[str]:
+    row = rf"\( ?{_VALUE}(?: ?, ?{_VALUE})* ?\)"
+    return re.compile(rf"({row})(?: ?, ?{row})+")
+
+
+@cache
+def _lists() -> re.Pattern[str]:
+    return re.compile(rf"\b((?:IN ?\(|ARRAY ?\[) ?{_VALUE})(?: ?, ?{_VALUE})+(?= ?[)\]])", re.IGNORECASE)
 
 
 class _Reader:
@@ -180,7 +193,6 @@ class _Reader:
         self.literal(token)
 
 
-_WATCHED = re.compile("identified|stdin|escape", re.IGNORECASE).search
 _SPACES = re.compile(" {2,}")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _DOT = re.compile(r"\s*\.(?!\d)")
