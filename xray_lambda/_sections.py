@@ -63,12 +63,17 @@ def _given(fields: Mapping[str, object], names: Iterable[str]) -> list[str]:
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL without userinfo, query and fragment, which may hold passwords and tokens: RFC 3986, section 3."""
+    """Return a URL without userinfo, query and fragment, which may hold passwords and tokens: RFC 3986, section 3.
+
+    Of one whose password has a slash that is not escaped, and that leads nowhere therefore, the scheme is left.
+    """
     address = url.partition("#")[0].partition("?")[0]
     scheme, separator, rest = address.partition("://")
     if not separator:
         return address
     host, slash, path = rest.partition("/")
+    if "@" in path and ":" in host and not host.rpartition(":")[2].isdigit():
+        return scheme + separator
     return scheme + separator + host.rpartition("@")[2] + slash + path
 
 

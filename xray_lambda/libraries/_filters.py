@@ -29,5 +29,16 @@ def _matches(one: CallFilter, name: str, what: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pattern(text: str) -> re.Pattern[str]:
-    """Return the pattern of a text in which `*` stands for anything; case does not count."""
-    return re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", text)), re.IGNORECASE | re.DOTALL)
+    """Return the pattern of a text in which `*` stands for anything, in a host for no slash; case does not count.
+
+    A URL without a path stands for all of its host.
+    """
+    scheme, separator, rest = text.rpartition("://")
+    host, slash, path = rest.partition("/")
+    end = re.escape(slash) + _with_stars(path, ".*") if slash or not separator else "(?:/.*)?"
+    start = _with_stars(scheme, "[^:/]*") + re.escape(separator) + _with_stars(host, "[^/]*")
+    return re.compile(start + end, re.IGNORECASE | re.DOTALL)
+
+
+def _with_stars(text: str, anything: str) -> str:
+    return anything.join(re.escape(part) for part in re.split(r"\*+", text))
