@@ -199,7 +199,16 @@ class Final(sqlite3.Connection):
         raise TypeError("no subclasses, please")
 
 
-@pytest.mark.parametrize("factory", [lambda *args, **kwargs: sqlite3.Connection(*args), partial(Shop), Final])
+class Maker:
+    """A factory that is no class, and cannot be hashed."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return (sqlite3.Cursor if isinstance(args[0], sqlite3.Connection) else sqlite3.Connection)(*args)
+
+
+@pytest.mark.parametrize("factory", [lambda *args, **kwargs: sqlite3.Connection(*args), partial(Shop), Final, Maker()])
 def test_a_factory_that_is_no_class_to_build_on_works_as_before(factory: Any, xray: Traces) -> None:
     with closing(sqlite3.connect(":memory:", factory=factory)) as connection:
         assert type(connection) in (sqlite3.Connection, Shop, Final)
@@ -211,6 +220,7 @@ def test_a_factory_that_is_no_class_to_build_on_works_as_before(factory: Any, xr
 
 def test_a_cursor_factory_that_is_no_class_works_as_before(connection: sqlite3.Connection) -> None:
     assert type(connection.cursor(partial(Shouting))) is Shouting
+    assert type(connection.cursor(Maker())) is sqlite3.Cursor
     with pytest.raises(TypeError):
         connection.cursor(None)
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
+
+
+def traced_classes(root: type, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `make`, called once for each class below `root`; what is no such class is returned as it is."""
+    remembered = lru_cache(maxsize=64)(make)
+
+    def traced(factory: Any) -> Any:
+        if isinstance(factory, type) and issubclass(factory, root):
+            return remembered(factory)  # type: ignore[arg-type]  # mypy takes a class for one of its objects
+        return factory  # it may be called too, and need not be hashable
+
+    return traced
 
 
 def subclass(base: Any, root: type, outer: Mapping[str, object], inner: Mapping[str, object]) -> Any:
@@ -14,8 +28,6 @@ def subclass(base: Any, root: type, outer: Mapping[str, object], inner: Mapping[
     So `inner` sees what the program's own methods hand on to `root` by `super()`. A class that cannot be subclassed is
     returned as it is.
     """
-    if not isinstance(base, type) or not issubclass(base, root):
-        return base
     kind: Any = type(base)
     try:
         if base is root:

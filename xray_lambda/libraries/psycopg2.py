@@ -8,13 +8,13 @@ asynchronous stay as they are: no call of theirs lasts as long as what it starts
 from __future__ import annotations
 
 import sys
-from functools import lru_cache, wraps
+from functools import wraps
 
 import psycopg2
 from psycopg2 import extensions
 
 from xray_lambda.libraries._card import around
-from xray_lambda.libraries._factories import subclass
+from xray_lambda.libraries._factories import subclass, traced_classes
 from xray_lambda.libraries._postgres import PART_OF, connected, described, text_of, told, version_of
 from xray_lambda.libraries._sql import database_of, sql
 from xray_lambda.libraries._targets import replacing
@@ -89,9 +89,7 @@ def connect(original: Callable[..., Any]) -> Callable[..., Any]:
     return connect_traced
 
 
-@lru_cache(maxsize=64)
-def traced_connection(factory: Any) -> Any:
-    """Return a subclass whose cursors are traced; what is no class of connections stays as it is."""
+def _traced_connection(factory: Any) -> Any:
     return subclass(factory, extensions.connection, {}, {"cursor": _cursor})
 
 
@@ -115,12 +113,12 @@ _METHODS: dict[str, tuple[Callable[[Call], Steps], tuple[str, ...]]] = {
 }
 
 
-@lru_cache(maxsize=64)
-def traced_cursor(factory: Any) -> Any:
-    """Return a subclass whose calls are traced; what is no class of cursors stays as it is."""
+def _traced_cursor(factory: Any) -> Any:
     traced = {
-        name: around(steps_of, names, getattr(factory, name), PART_OF)
-        for name, (steps_of, names) in _METHODS.items()
-        if hasattr(factory, name)
+        name: around(steps_of, names, getattr(factory, name), PART_OF) for name, (steps_of, names) in _METHODS.items()
     }
     return subclass(factory, extensions.cursor, traced, {})
+
+
+traced_connection = traced_classes(extensions.connection, _traced_connection)
+traced_cursor = traced_classes(extensions.cursor, _traced_cursor)

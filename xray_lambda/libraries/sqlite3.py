@@ -15,7 +15,7 @@ from os.path import abspath, basename
 from xray_lambda._guard import guarded
 from xray_lambda._recorder import current_entity
 from xray_lambda.libraries._card import Call, around
-from xray_lambda.libraries._factories import subclass
+from xray_lambda.libraries._factories import subclass, traced_classes
 from xray_lambda.libraries._kinds import LOWEST
 from xray_lambda.libraries._sql import Database, database_of, remember, sql
 from xray_lambda.libraries._targets import replacing
@@ -100,10 +100,16 @@ def _unknown(_: object) -> Database:
     return _database("")
 
 
-@lru_cache(maxsize=64)
-def traced_connection(factory: Any) -> Any:
-    """Return a subclass whose calls are traced; what is no class of connections stays as it is."""
+def _traced_connection(factory: Any) -> Any:
     return subclass(factory, sqlite3.Connection, _around(factory, execute), {"cursor": _cursor})
+
+
+def _traced_cursor(factory: Any) -> Any:
+    return subclass(factory, sqlite3.Cursor, _around(factory, execute_by_cursor), {})
+
+
+def _around(base: Any, steps_of: Callable[[Call], Steps]) -> dict[str, object]:
+    return {name: around(steps_of, ("self", "statement"), getattr(base, name), _PART_OF) for name in _METHODS}
 
 
 @wraps(sqlite3.Connection.cursor)
@@ -112,17 +118,5 @@ def _cursor(self: sqlite3.Connection, factory: Any = sqlite3.Cursor) -> Any:
 
 
 _make_cursor = sqlite3.Connection.cursor
-
-
-@lru_cache(maxsize=64)
-def traced_cursor(factory: Any) -> Any:
-    """Return a subclass whose calls are traced; what is no class of cursors stays as it is."""
-    return subclass(factory, sqlite3.Cursor, _around(factory, execute_by_cursor), {})
-
-
-def _around(base: Any, steps_of: Callable[[Call], Steps]) -> dict[str, object]:
-    return {
-        name: around(steps_of, ("self", "statement"), getattr(base, name), _PART_OF)
-        for name in _METHODS
-        if hasattr(base, name)
-    }
+traced_connection = traced_classes(sqlite3.Connection, _traced_connection)
+traced_cursor = traced_classes(sqlite3.Cursor, _traced_cursor)
