@@ -32,6 +32,10 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "ignore_calls": (
         "XRAY_LAMBDA_IGNORE_CALLS", "localhost:*,SQS.*", ("localhost:*", "SQS.*"), ["a", load], ("a", load), (),
     ),
+    "aws_parameters": (
+        "XRAY_LAMBDA_AWS_PARAMETERS", "DynamoDB.Query.Limit, S3.*.Prefix=within",
+        ("DynamoDB.Query.Limit", "S3.*.Prefix=within"), ["S3.*.keys(Delete)=gone"], ("S3.*.keys(Delete)=gone",), (),
+    ),
     "patch": ("XRAY_LAMBDA_PATCH", "httpx, sqlite3", ("httpx", "sqlite3"), "none", (), ("all",)),
     "early": ("XRAY_LAMBDA_EARLY", "on", True, 1, True, False),
     "strict": ("XRAY_LAMBDA_STRICT", "t", True, "y", True, False),
@@ -101,6 +105,10 @@ BAD = {
     "XRAY_LAMBDA_STACK_FRAMES": ("stack_frames", "-1", "expected a whole number, 0 or more"),
     "XRAY_LAMBDA_METADATA_BYTES": ("metadata_bytes", "1e3", "expected a whole number, 0 or more"),
     "XRAY_LAMBDA_STREAM_BYTES": ("stream_bytes", "64k", "expected a whole number, 0 or more"),
+    "XRAY_LAMBDA_AWS_PARAMETERS": (
+        "aws_parameters", "DynamoDB.Limit",
+        "expected Service.Operation.Member, such as DynamoDB.Query.Limit or S3.*.Prefix",
+    ),
     "XRAY_LAMBDA_EARLY": ("early", "late", "expected true or false"),
     "XRAY_LAMBDA_STRICT": ("strict", "very", "expected true or false"),
 }  # fmt: skip

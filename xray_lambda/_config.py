@@ -133,6 +133,19 @@ def parse_filters_or_all(value: object) -> tuple[CallFilter, ...] | None:
     return None if value is None else parse_filters(value)
 
 
+def parse_aws_parameters(value: object) -> tuple[str, ...]:
+    """Read what to record of AWS calls: a list of Service.Operation.Member, `=name` behind it if need be."""
+    rows = value.split(",") if isinstance(value, str) else value
+    if not isinstance(rows, (tuple, list)) or not all(isinstance(row, str) and _is_row(row) for row in rows):
+        raise ValueError("expected Service.Operation.Member, such as DynamoDB.Query.Limit or S3.*.Prefix")
+    return tuple(row.strip() for row in rows)
+
+
+def _is_row(text: str) -> bool:
+    parts = text.split(".", 2)
+    return len(parts) == 3 and all(part.strip() for part in parts)
+
+
 def parse_libraries(value: object) -> tuple[str, ...]:
     """Read names of libraries: all, none, or a list with commas."""
     words = value.split(",") if isinstance(value, str) else value
@@ -184,6 +197,8 @@ SETTINGS = (
             "hosts that are sent the trace header, all unless set; * stands for anything"),
     Setting("ignore_calls", ("XRAY_LAMBDA_IGNORE_CALLS",), parse_filters, (),
             "hosts, URLs or Service.Operation of calls left out of the trace"),
+    Setting("aws_parameters", ("XRAY_LAMBDA_AWS_PARAMETERS",), parse_aws_parameters, (),
+            "what to record of AWS calls beside the usual: Service.Operation.Member; * stands for anything"),
     Setting("patch", ("XRAY_LAMBDA_PATCH",), parse_libraries, ("all",),
             "libraries that the layer traces: all, none, or names"),
     Setting("early", ("XRAY_LAMBDA_EARLY",), parse_flag, False,
@@ -211,6 +226,7 @@ class Config:
     stream_bytes: int
     inject_to: tuple[CallFilter, ...] | None
     ignore_calls: tuple[CallFilter, ...]
+    aws_parameters: tuple[str, ...]
     patch: tuple[str, ...]
     early: bool
     strict: bool

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.aws import service
 from tests.servers.http import http_server, https_server, proxy_server
 from tests.servers.mariadb import mariadb_server
 from tests.servers.mongo import mongo_server
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.servers.aws import Service
     from tests.servers.http import Server
 
 # Tests of installed libraries, by the extra that brings what they need. `make test` says in XRAY_TESTS_REQUIRE which
@@ -100,6 +102,22 @@ def aws_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of moto's server."""
     with moto_server(tmp_path_factory.mktemp("moto")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def aws_service() -> Iterator[Service]:
+    with service() as server:
+        yield server
+
+
+@pytest.fixture
+def stub(aws_service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """An AWS service that answers as told; clients that try again do so at once."""
+    from botocore.retries import standard
+
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0)
+    with aws_service.asked() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
