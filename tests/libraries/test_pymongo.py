@@ -56,12 +56,12 @@ def test_a_command_is_a_remote_subsegment_that_tells_its_name_and_collection(cli
         {
             "name": f"shop@{HOST}:{mongo_port}",
             "id": f"000000000000000{number}",
-            "start_time": 1700000000 + start / 1000,  # a look at the clock more, where the server is chosen
+            "start_time": 1700000000 + start / 1000,  # two looks more, to choose a server and a connection
             "end_time": 1700000000 + (start + 1) / 1000,
             "namespace": "remote",
             "metadata": {"mongodb": {"command": command, "collection": "orders"}},
         }
-        for number, start, command in ((2, 2, "insert"), (3, 5, "find"))
+        for number, start, command in ((2, 3, "insert"), (3, 7, "find"))
     ]
 
 
@@ -181,6 +181,34 @@ def test_a_server_that_does_not_answer_in_time_is_a_fault(client: Any, mongo_por
     assert sleep.exceptions[0]["type"] in ("pymongo.errors.NetworkTimeout", "TimeoutError", "socket.timeout")
 
 
+def test_a_pool_that_has_no_connection_to_give_is_a_fault(client: Any, mongo_port: int, xray: Traces) -> None:
+    patch("threads")
+    busy = threading.Event()
+    narrow: dict[str, Any] = {"maxPoolSize": 1, "waitQueueTimeoutMS": 50, "retryReads": False}
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: Any) -> None:
+            busy.set()
+
+        def succeeded(self, event: Any) -> None:
+            pass
+
+        def failed(self, event: Any) -> None:
+            pass
+
+    crowded: Any = pymongo.MongoClient(HOST, mongo_port, event_listeners=[Listener()], **narrow)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(crowded.shop.command, {"sleep": 0.5})
+        assert busy.wait(20)
+        with pytest.raises(errors.WaitQueueTimeoutError):
+            crowded.shop.orders.find_one()
+        slow.result()
+    crowded.close()
+    [waited] = [root for root in xray.roots if root.flags]
+    assert (waited.name, told(waited)) == (f"mongodb@{HOST}:{mongo_port}", {"command": "connect"})
+    assert waited.exceptions[0]["type"] == "pymongo.errors.WaitQueueTimeoutError"
+
+
 def test_an_interrupt_ends_the_command(client: Any, xray: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -297,6 +325,15 @@ def test_the_program_may_ignore_commands_by_their_names(client: Any) -> None:
         client.shop.orders.insert_one({})
         client.shop.orders.find_one()
     assert commands(traces) == ["insert"]
+
+
+def test_an_ignored_server_that_does_not_answer_leaves_no_mark(xray: Traces) -> None:
+    patch("pymongo")
+    client: Any = pymongo.MongoClient(HOST, free_port(), serverSelectionTimeoutMS=50)
+    with capture(ignore_calls="MongoDB.connect") as traces, pytest.raises(errors.ServerSelectionTimeoutError):
+        client.shop.orders.find_one()
+    client.close()
+    assert traces.documents == xray.documents == []
 
 
 def test_patching_twice_records_once_and_unpatching_restores_every_function(client: Any, xray: Traces) -> None:

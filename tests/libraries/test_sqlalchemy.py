@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xray_lambda.testing import Traces
 
 sa: Any = sqlalchemy  # its types differ from version to version
-PATCHED = [(Connection, "_execute_context"), (Connection, "_cursor_execute")]
+PATCHED = [(Connection, "_execute_context"), (Connection, "_cursor_execute"), (Engine, "raw_connection")]
 ORIGINALS = {(owner, name): vars(owner)[name] for owner, name in PATCHED}
 SECRET = "hunter2-in-a-value"
 IS_2 = sa.__version__ >= "2"
@@ -84,8 +84,8 @@ def test_a_statement_is_a_remote_subsegment_named_after_database_and_host(maria:
         {
             "name": f"{DATABASE}@{HOST}:{mariadb}",
             "id": "0000000000000002",
-            "start_time": 1700000000.001,
-            "end_time": 1700000000.002,
+            "start_time": 1700000000.002,  # after a look at the clock where a connection was asked for
+            "end_time": 1700000000.003,
             "namespace": "remote",
             "sql": {
                 "url": f"mysql://{HOST}:{mariadb}/{DATABASE}",
@@ -132,6 +132,26 @@ def test_a_failing_connect_is_a_fault_by_the_driver_s_card(mariadb: int, xray: T
         (f"{DATABASE}@{HOST}:{mariadb}", {"fault"}),
     ]
     assert SECRET not in str(xray.documents)
+
+
+def test_a_pool_that_has_no_connection_to_give_is_a_fault(maria: Any, mariadb: int, xray: Traces) -> None:
+    engine = sa.create_engine(place(mariadb), future=True, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    with engine.connect():
+        xray.clear()
+        with pytest.raises(sa.exc.TimeoutError, match="QueuePool limit"):
+            engine.connect()
+    engine.dispose()
+    assert (xray.one.name, statements(xray)) == (f"{DATABASE}@{HOST}:{mariadb}", ["CONNECT"])
+    assert (xray.one.flags, xray.one.exceptions[0]["type"]) == ({"fault"}, "sqlalchemy.exc.TimeoutError")
+    assert xray.one.duration >= 0.05
+
+
+def test_a_failing_connect_is_a_fault_where_the_driver_is_not_traced_too(xray: Traces) -> None:
+    patch("sqlalchemy")
+    port = free_port()
+    with pytest.raises(sa.exc.OperationalError):
+        sa.create_engine(place(port), future=True).connect()
+    assert (xray.one.name, xray.one.flags) == (f"{DATABASE}@{HOST}:{port}", {"fault"})
 
 
 def test_a_pool_that_asks_whether_its_connection_lives_records_what_it_then_does(mariadb: int, xray: Traces) -> None:
@@ -265,7 +285,7 @@ def test_an_interrupt_in_a_driver_closes_the_subsegment(engine: Any, xray: Trace
 def test_nothing_is_added_to_a_list_of_the_standard_library_and_no_other_class_changes(engine: Any) -> None:
     netloc = list(urllib.parse.uses_netloc)
     unpatch("sqlalchemy")
-    classes: dict[type, dict[str, Any]] = {one: dict(vars(one)) for one in (Session, Query, sessionmaker, Engine)}
+    classes: dict[type, dict[str, Any]] = {one: dict(vars(one)) for one in (Session, Query, sessionmaker, sa.pool.Pool)}
     patch("sqlalchemy")
     with capture(), Session(engine, future=True) as session:
         for _ in range(3):

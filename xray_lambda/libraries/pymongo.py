@@ -12,9 +12,9 @@ import sys
 from contextvars import ContextVar
 from functools import partial, wraps
 
-from xray_lambda._entity import Entity
 from xray_lambda._guard import guarded
 from xray_lambda._recorder import current_entity
+from xray_lambda.libraries._attempt import Attempt
 from xray_lambda.libraries._card import card
 from xray_lambda.libraries._kinds import LOWEST, opened
 from xray_lambda.libraries._messages import message_without_names
@@ -24,11 +24,10 @@ from xray_lambda.libraries._targets import UnknownShape, on_import, replacing
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType, TracebackType
+    from types import ModuleType
     from typing import Any
 
-    from typing_extensions import Self
-
+    from xray_lambda._entity import Entity
     from xray_lambda.libraries._card import Call, Done, Steps
 
     Pending = tuple[int, Done]
@@ -122,8 +121,7 @@ def interrupted(call: Call) -> Steps:
 )
 def connect(call: Call) -> Steps:
     pool = call["self"]
-    watches = getattr(pool, "is_sdam", False) or not getattr(pool, "handshake", True)
-    if not watches and not _is_over(call.parent):
+    if not _is_watching(pool) and not _is_over(call.parent):
         yield _opened(call, "mongodb", pool.address, _CONNECT)
 
 
@@ -140,29 +138,18 @@ def select_servers(call: Call) -> Steps:
         yield Attempt(call.parent, lambda: _opened(call, "mongodb", next(iter(seeds)), _CONNECT))
 
 
-class Attempt(Entity):
-    """A call that is recorded only where it fails."""
-
-    __slots__ = ("_make", "_parent", "_start")
-
-    sampled = True
-
-    def __init__(self, parent: Any, make: Callable[[], Entity]) -> None:
-        self._parent = parent
-        self._make = make
-
-    def __enter__(self) -> Self:
-        self._start = self._parent.root.recorder.clock()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None:
-            sub: Any = self._make()
-            sub.__enter__()
-            sub.start_ns = self._start
-            sub.__exit__(kind, error, traceback)
+@card(
+    "pymongo.synchronous.pool:Pool._get_conn(self)",
+    "pymongo.asynchronous.pool:Pool._get_conn(self)",
+    "pymongo.pool:Pool._get_conn(self)?",
+    "pymongo.pool:Pool._get_socket(self)?",
+    part_of=_PART_OF,
+)
+def wait_for_connection(call: Call) -> Steps:
+    """Record that a pool has no connection to give in time."""
+    pool = call["self"]
+    if call.parent.sampled and not _is_watching(pool) and not _is_over(call.parent):
+        yield Attempt(call.parent, lambda: _opened(call, "mongodb", pool.address, _CONNECT))
 
 
 def _opened(call: Call, database: str, address: tuple[str, int | None], about: dict[str, str]) -> Entity:
@@ -173,6 +160,10 @@ def _opened(call: Call, database: str, address: tuple[str, int | None], about: d
         sub.metadata(about, namespace=_STACK)
         sub.message_of = _message_of  # type: ignore[attr-defined]
     return sub
+
+
+def _is_watching(pool: Any) -> bool:
+    return getattr(pool, "is_sdam", False) or not getattr(pool, "handshake", True)
 
 
 def _is_over(parent: Entity) -> bool:

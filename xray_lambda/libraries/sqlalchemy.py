@@ -1,5 +1,7 @@
 """sqlalchemy: each statement, Core's or the ORM's, sync or async, is a remote subsegment named `database@host`.
 
+So is the wait for a connection that ends in vain.
+
 What runs a statement is replaced, and no listener is added: there is none for the end of every statement. A listener
 of the program's that raises, or a task that is cancelled, would leave between two events a subsegment open.
 """
@@ -14,6 +16,7 @@ import sqlalchemy
 
 from xray_lambda._scalars import type_name
 from xray_lambda.libraries import _messages
+from xray_lambda.libraries._attempt import Attempt
 from xray_lambda.libraries._card import card
 from xray_lambda.libraries._kinds import MIDDLE
 from xray_lambda.libraries._sql import Database, sql
@@ -51,8 +54,16 @@ def execute(call: Call) -> Steps:
     yield sub
 
 
-def _database(connection: Any) -> Database:
-    url, dialect = connection.engine.url, connection.dialect
+@card("sqlalchemy.engine.base:Engine.raw_connection(self)", part_of=("sql", MIDDLE))
+def connect(call: Call) -> Steps:
+    """Record why a pool has no connection to give, unless the driver's card has: most often, all are in use."""
+    engine = call["self"]
+    if call.parent.sampled:
+        yield Attempt(call.parent, lambda: sql(call, _database(engine), "CONNECT", layer=MIDDLE))
+
+
+def _database(source: Any) -> Database:
+    url, dialect = source.engine.url, source.dialect
     kind = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
     version = getattr(dialect, "server_version_info", None)  # none before the first connection
     return _described(dialect.name, kind, dialect.driver, version, url.database, url.host, url.port, url.username)
