@@ -9,8 +9,9 @@ from xray_lambda._entity import Entity, Untraced, flags_of
 from xray_lambda._recorder import active
 from xray_lambda._sections import without_secrets
 from xray_lambda._values import clean
+from xray_lambda.libraries._card import NotOurCall
 from xray_lambda.libraries._filters import ignores, sends_header_to
-from xray_lambda.libraries._urls import host_of, message_of
+from xray_lambda.libraries._urls import NOWHERE, host_of, message_of
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def http(call: Call, method: str, url: object, *, layer: int = CLIENT) -> Entity
 
 def _recorded(parent: Entity, method: str, url: str, layer: int, ignored: tuple[CallFilter, ...]) -> Entity:
     name = host_of(url)
+    if name == NOWHERE:
+        raise NotOurCall(url)
     if ignored and ignores(ignored, name, url):
         return Quiet(parent)
     if not parent.sampled:

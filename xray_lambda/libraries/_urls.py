@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 
 from xray_lambda._scalars import exception_text
+from xray_lambda._sections import without_secrets
 
+NOWHERE = "unknown"
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 _MAX_READ = 2000
 
 # In a message, a URL ends where a space or a quote comes; of some, only the path and the query stand there.
-_USERINFO = re.compile(r"://[^\s/'\"]*@")
+_URL = re.compile(r"://[^\s'\"<>]*")
 _QUERY = re.compile(r"(?<=[^\s'\"<>])\?[^\s'\"<>]+")
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL without userinfo, and its port where that is not the scheme's own."""
+    """Return the host of a URL without userinfo, and its port where that is not the scheme's own; or NOWHERE."""
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
     name, colon, port = host.rpartition(":")
     if colon and (not port or port == _DEFAULT_PORTS.get(scheme.lower())):
         host = name
-    return host.lower() or "unknown"
+    return host.lower() or NOWHERE
 
 
 def url_of(scheme: str, host: str, port: int | None, target: str) -> str:
@@ -36,4 +38,4 @@ def url_of(scheme: str, host: str, port: int | None, target: str) -> str:
 def message_of(error: BaseException) -> str:
     """Return the message of an HTTP library's exception without userinfo and query of the URLs in it."""
     text = exception_text(error)[:_MAX_READ]
-    return _QUERY.sub("?…", _USERINFO.sub("://", text))
+    return _QUERY.sub("?…", _URL.sub(lambda url: without_secrets("x" + url[0])[1:], text))
