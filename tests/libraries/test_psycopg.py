@@ -1,4 +1,4 @@
-"""psycopg 3: each call to the database is one subsegment, streams and COPY to their end; and psycopg_pool."""
+"""psycopg 3: each call to the database is one subsegment, streams and COPY to their end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import psycopg_pool
 import pytest
 from psycopg import ClientCursor, Cursor, Pipeline, ServerCursor, connect, sql
 from psycopg.rows import dict_row
@@ -204,17 +203,6 @@ def test_a_class_of_connections_of_the_program_s_own_is_traced(postgres: int, xr
         assert type(connection) is Shop
         connection.execute("SELECT 1")
     assert statements(xray) == ["CONNECT", "SELECT ?"]
-
-
-def test_a_pool_s_connections_are_traced_and_a_closed_pool_fails_as_before(postgres: int, xray: Traces) -> None:
-    with psycopg_pool.ConnectionPool(url(postgres), min_size=1, open=False) as pool:
-        pool.open()
-        with pool.connection() as connection:
-            connection.execute("SELECT 1")
-    with pytest.raises(psycopg_pool.PoolClosed):
-        pool.getconn()
-    assert "SELECT ?" in statements(xray)
-    assert set(statements(xray)) <= {"CONNECT", "SELECT ?"}
 
 
 def test_threads_record_side_by_side(postgres: int) -> None:

@@ -7,7 +7,6 @@ from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import psycopg_pool
 import pytest
 from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, AsyncServerCursor
 
@@ -182,19 +181,6 @@ def test_a_cancelled_statement_is_no_fault_and_the_cancellation_passes(postgres:
     [cancelled] = [root for root in xray.roots if root.document["sql"]["sanitized_query"] == "SELECT pg_sleep(?)"]
     assert "fault" not in cancelled.flags
     assert not cancelled.exceptions
-
-
-def test_a_pool_s_connections_are_traced_and_a_closed_pool_fails_as_before(postgres: int, xray: Traces) -> None:
-    async def main() -> None:
-        async with psycopg_pool.AsyncConnectionPool(url(postgres), min_size=1, open=False) as pool:
-            connection = await pool.getconn()
-            await connection.execute("SELECT 1")
-            await pool.putconn(connection)
-        with pytest.raises(psycopg_pool.PoolClosed):
-            await pool.getconn()
-
-    asyncio.run(main())
-    assert sorted(statements(xray)) == ["CONNECT", "SELECT ?"]
 
 
 def test_a_failure_to_connect_is_a_fault_whatever_it_is(postgres: int, xray: Traces) -> None:

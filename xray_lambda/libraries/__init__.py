@@ -50,7 +50,7 @@ SUPPORTED = {
     "pynamodb": Library("pynamodb", "pynamodb", "pynamodb.connection.base"),
     "sqlite3": Library("sqlite3", None, "sqlite3", gates=("sqlite3:connect", "sqlite3:dbapi2.connect")),
     "psycopg2": Library("psycopg2", "psycopg2-binary", "psycopg2"),
-    "psycopg": Library("psycopg", "psycopg", "psycopg"),
+    "psycopg": Library("psycopg", "psycopg", "psycopg", "psycopg_pool"),
     "pg8000": Library("pg8000", "pg8000", "pg8000.core", "pg8000.legacy", "pg8000.dbapi", "pg8000.native"),
     "asyncpg": Library("asyncpg", "asyncpg", "asyncpg"),
     "requests": Library("requests", "requests", "requests.sessions"),

@@ -1,7 +1,8 @@
 """psycopg 3: each connect, execute, executemany, stream and COPY is a remote subsegment named `database@host`.
 
 A stream and a COPY last until they are read or written to their end. In pipeline mode a statement lasts as long as it
-takes to send it: the answers, and what went wrong, come with SYNC.
+takes to send it: the answers, and what went wrong, come with SYNC. Waiting for a pool that has no connection to give is
+a subsegment too, ACQUIRE.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from psycopg import sql as composed
 from psycopg.conninfo import conninfo_to_dict
 
 from xray_lambda.libraries._card import card
+from xray_lambda.libraries._kinds import LOWEST
 from xray_lambda.libraries._postgres import PART_OF, connected, described, text_of, told, version_of
 from xray_lambda.libraries._sql import database_of, sql
 from xray_lambda.libraries._targets import replacing
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from xray_lambda.libraries._sql import Database
 
 _DRIVER = f"psycopg {psycopg.__version__}"
+# A pool that opens no connections of its own accord connects while it is asked for one: a call of its own.
+_AROUND_CONNECT = LOWEST - 1
 
 
 @card(
@@ -34,9 +38,19 @@ _DRIVER = f"psycopg {psycopg.__version__}"
     part_of=PART_OF,
 )
 def connect(call: Call) -> Steps:
+    if call.parent.end_ns is not None:
+        return  # a pool's thread, started in a trace that is over
     sub = sql(call, _told(call.get("conninfo", ""), call.kwargs), "CONNECT")
     connection = yield sub
     connected(sub, database_of(connection, _describe))
+
+
+@card("psycopg_pool:ConnectionPool.getconn(self)", "psycopg_pool:AsyncConnectionPool.getconn(self)", part_of=PART_OF)
+def acquire(call: Call) -> Steps:
+    pool = call["self"]
+    if pool.closed or not pool._pool:  # noqa: SLF001 - those that are free
+        told_by_pool = _told(getattr(pool, "conninfo", ""), getattr(pool, "kwargs", None))
+        yield sql(call, told_by_pool, "ACQUIRE", layer=_AROUND_CONNECT)
 
 
 @replacing("psycopg:connect")
@@ -142,12 +156,12 @@ async def _copying_async(copying: Any, done: Done) -> AsyncIterator[Any]:
     done()
 
 
-def _told(conninfo: object, more: dict[str, Any]) -> Database:
+def _told(conninfo: object, more: object) -> Database:
     try:
         given = conninfo_to_dict(conninfo) if isinstance(conninfo, str) else {}
     except psycopg.ProgrammingError:  # with which connecting will fail too
         given = {}
-    return told({**given, **more}, _DRIVER)
+    return told({**given, **more} if isinstance(more, dict) else given, _DRIVER)
 
 
 def _database(call: Call) -> Database:
