@@ -158,6 +158,15 @@ def _cut(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def _login(handler: Handler, scheme: str) -> None:
+    """Ask for credentials, of whatever kind, and take any."""
+    if handler.headers.get("Authorization"):
+        handler.answer(200, b"welcome")
+    else:
+        wanted = {"basic": 'Basic realm="r"', "digest": 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5'}
+        handler.answer(401, WWW_Authenticate=wanted[scheme])
+
+
 def _flaky(handler: Handler, failures: str) -> None:
     seen = handler.server.failures[failures] = handler.server.failures.get(failures, 0) + 1
     handler.answer(503 if seen <= int(failures) else 200)
@@ -174,8 +183,8 @@ def _garbage(handler: Handler) -> None:
 
 _ANSWERS: dict[str, Callable[..., None]] = {
     "close": _close, "cut": _cut, "echo": _echo, "flaky": _flaky, "foreign": _foreign, "garbage": _garbage,
-    "gated": _gated, "headers": _headers, "redirect": _redirect, "status": _status, "streamed": _streamed,
-    "traced": _traced,
+    "gated": _gated, "headers": _headers, "login": _login, "redirect": _redirect, "status": _status,
+    "streamed": _streamed, "traced": _traced,
 }  # fmt: skip
 
 
