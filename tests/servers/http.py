@@ -51,6 +51,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__((HOST, 0), handler)
         self.gate = threading.Event()
+        self.arrived = threading.Event()
         self.received: list[Received] = []
         self.failures: dict[str, int] = {}
 
@@ -73,6 +74,7 @@ class Server(ThreadingHTTPServer):
     def asked(self) -> Iterator[Server]:
         """Yield the server for one test, with nothing left of the one before."""
         self.gate.clear()
+        self.arrived.clear()
         self.received.clear()
         self.failures.clear()
         try:
@@ -88,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.received.append(Received(self))
+        self.server.arrived.set()
         path = urlsplit(self.path).path
         _, word, *rest = path.split("/")
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
