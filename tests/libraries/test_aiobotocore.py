@@ -23,7 +23,7 @@ from xray_lambda.libraries._aws_clients import _traced
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Generator
 
 UNSAMPLED = HEADER.replace("Sampled=1", "Sampled=0")
 MAKE_API_CALL = vars(aiobotocore.client.AioBaseClient)["_make_api_call"]
@@ -37,7 +37,7 @@ def patched() -> None:
 
 
 @asynccontextmanager
-async def client(service: str, url: str, attempts: int = 1, timeout: float = 20) -> AsyncIterator[Any]:  # noqa: ASYNC109 - botocore's own
+async def client(service: str, url: str, attempts: int = 1, timeout: float = 20) -> AsyncIterator[Any]:
     options = AioConfig().merge(config(attempts, timeout=timeout))
     create = get_session().create_client
     async with create(service, region_name=REGION, endpoint_url=url, config=options, **CREDENTIALS) as made:
@@ -73,6 +73,27 @@ def test_a_call_is_one_subsegment_whatever_carries_it(stub: Service) -> None:
         "http": {"response": {"status": 200}},
     }
     assert stub.received[0].trace == [CHILD]
+
+
+@pytest.mark.filterwarnings("ignore:aiobotocore's httpx backend:DeprecationWarning")
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_call_over_httpx_is_one_subsegment(everything: bool, stub: Service) -> None:
+    httpxsession = pytest.importorskip("aiobotocore.httpxsession", reason="this aiobotocore has no other transport")
+    pytest.importorskip("httpx")
+    if everything:
+        patch_all()
+
+    async def program() -> None:
+        options = AioConfig(http_session_cls=httpxsession.HttpxSession).merge(config(3))
+        create = get_session().create_client
+        async with create("dynamodb", region_name=REGION, endpoint_url=stub.url, config=options, **CREDENTIALS) as made:
+            await made.list_tables()
+
+    stub.answers[:] = [refusal(500, "InternalServerError"), Answer()]
+    with traced(new_id=counting_ids()) as traces:
+        run(program())
+    assert only_child(traces).document["aws"]["retries"] == 1
+    assert [request.trace for request in stub.received] == [[CHILD], [CHILD]]
 
 
 def test_attempts_are_counted_and_each_carries_the_header(stub: Service) -> None:
@@ -137,8 +158,7 @@ def test_a_cancelled_call_is_marked_and_no_fault(stub: Service) -> None:
 
     async def program() -> None:
         task = asyncio.ensure_future(get_item(stub.url))
-        while not stub.received:
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(stub.arrived.wait, 20)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -183,7 +203,7 @@ def test_unsampled_calls_at_the_same_time_pass_the_header_on_alone(stub: Service
 @pytest.mark.parametrize("header", [HEADER, UNSAMPLED])
 def test_a_call_that_is_dropped_half_way_in_another_context_leaves_nothing_current(header: str, stub: Service) -> None:
     class Forever:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Generator[None, None, None]:
             while True:
                 yield
 

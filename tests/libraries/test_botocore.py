@@ -12,10 +12,22 @@ import boto3
 import botocore.client
 import botocore.endpoint
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 
-from tests.libraries.aws import ACCOUNT, CREDENTIALS, REGION, aws, client, config, needs_json, of_account, only_child, traced
-from tests.servers.aws import REQUEST_ID, Answer, Service, refusal
+from tests.libraries.aws import (
+    ACCOUNT,
+    CREDENTIALS,
+    REGION,
+    aws,
+    client,
+    config,
+    needs_json,
+    of_account,
+    only_child,
+    traced,
+)
+from tests.servers.aws import CLOSED, REQUEST_ID, Answer, Service, refusal
 from xray_lambda import current_subsegment, patch, patch_all, subsegment, unpatch
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
@@ -222,6 +234,34 @@ def test_pages_and_waits_are_calls_of_their_own(stub: Service) -> None:
         pages = client("dynamodb", stub.url).get_paginator("list_tables").paginate()
         assert len(list(pages)) == 2
     assert [child.name for child in traces.one.children] == ["DynamoDB", "DynamoDB"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "adaptive"])
+def test_other_ways_to_try_again_are_counted_too(mode: str, stub: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
+    retries: Any = {"total_max_attempts": 3, "mode": mode}
+    stub.answers[:] = [refusal(500, "InternalServerError"), CLOSED, Answer()]
+    with traced() as traces:
+        get_item(client("dynamodb", stub.url, config=Config(retries=retries)))
+    assert (only_child(traces).document["aws"]["retries"], len(stub.received)) == (2, 3)
+
+
+def test_a_presigned_url_is_no_call(stub: Service) -> None:
+    s3 = client("s3", stub.url)
+    with traced() as traces:
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": "shop", "Key": "k"})
+    assert traces.one.names() == ("handler", [])
+    assert "trace-id" not in url.lower()
+
+
+def test_under_motos_mock_a_call_is_one_subsegment() -> None:
+    from moto import mock_aws
+
+    patch_all()
+    with mock_aws(), traced() as traces:
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="shop")
+    node = only_child(traces)
+    assert (node.name, node.flags, node.document["http"]["response"]["status"]) == ("S3", set(), 200)
 
 
 def test_a_call_with_an_answer_of_a_test_double_is_recorded(stub: Service) -> None:

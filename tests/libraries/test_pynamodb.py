@@ -44,7 +44,7 @@ def connection(stub: Service, **options: Any) -> Connection:
     return Connection(region=REGION, host=stub.url, **options)
 
 
-def order(url: str) -> type[Model]:
+def order(url: str) -> Any:
     class Order(Model):
         class Meta:
             table_name = "orders"
@@ -211,7 +211,9 @@ def test_a_call_of_another_service_within_stands_below(stub: Service) -> None:
     dynamodb = connection(stub)
     with traced() as traces:
         with subsegment("outside"):
-            dynamodb.client.meta.events.register("before-send.dynamodb.*", lambda **_: sts.get_caller_identity() and None)
+            dynamodb.client.meta.events.register(
+                "before-send.dynamodb.*", lambda **_: sts.get_caller_identity() and None
+            )
         dynamodb.dispatch("ListTables", {})
     assert traces.one.names()[1][1] == ("DynamoDB", [("STS", [])])
     assert [len(request.trace) for request in stub.received] == [1, 1]

@@ -65,6 +65,7 @@ class Service(ThreadingHTTPServer):
         super().__init__((HOST, 0), _Handler)
         self.answers: list[Answer] = [Answer()]
         self.received: list[Request] = []
+        self.arrived = threading.Event()
         self.done = threading.Event()
 
     @property
@@ -76,6 +77,7 @@ class Service(ThreadingHTTPServer):
         """Yield the service for one test, with nothing left of the one before."""
         self.answers[:] = [Answer()]
         self.received.clear()
+        self.arrived.clear()
         self.done.clear()
         try:
             yield self
@@ -94,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.received.append(Request(self, body))
+        self.server.arrived.set()
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.then == "hang":
