@@ -16,7 +16,7 @@ from interpreters import Interpreter, Search, report
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 MAIN = ROOT / ".venv"
-PINS = ("constraints.txt", "libraries.txt", "aiobotocore.txt", "oldest.txt", "sam.txt")
+PINS = ("constraints.txt", "libraries.txt", "aws.txt", "oldest.txt", "oldest-aws.txt", "sam.txt")
 MADE_FROM = ("pyproject.toml", "xray_lambda/_version.py", *(f"tools/{name}" for name in PINS))
 
 
@@ -27,7 +27,8 @@ class CannotMakeError(Exception):
 class Environment(NamedTuple):
     """A folder with a Python and what is installed in it: extras of ours, in the versions of the pin files.
 
-    A later file of `pins` wins over an earlier one. `optional` are packages that may fail to build.
+    A later file of `pins` wins over an earlier one. `optional` are packages that may fail to build, `groups` those of
+    the library tests that run there: tests/libraries/conftest.py has them.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Environment(NamedTuple):
     extras: str
     pins: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,26 +51,27 @@ class Environment(NamedTuple):
 def main_environment(python: Interpreter, extras: str) -> Environment:
     """`.venv`, where the whole suite runs."""
     optional = ("mysqlclient",) if extras == "dev" else ()
-    return Environment(MAIN, python, extras, ("constraints.txt", "libraries.txt"), optional)
+    groups = ("libraries", "boto")
+    return Environment(MAIN, python, extras, ("constraints.txt", "libraries.txt"), optional, groups)
 
 
-def core_environment(python: Interpreter, *, newest: bool) -> Environment:
-    """`.venvs/3.X`, where the core tests run; the newest also tests aiobotocore, which wants its own botocore."""
+def core_environment(python: Interpreter, aws: tuple[str, ...]) -> Environment:
+    """`.venvs/3.X`, where the core tests run, and AWS's libraries are tested in the versions that `aws` pins."""
     folder = ROOT / ".venvs" / python.version
-    if newest:
-        pins = ("constraints.txt", "libraries.txt", "aiobotocore.txt")
-        return Environment(folder, python, "test,aiobotocore", pins)
-    return Environment(folder, python, "test", ("constraints.txt",))
+    if not aws:
+        return Environment(folder, python, "test", ("constraints.txt",))
+    return Environment(folder, python, "test,aws", ("constraints.txt", *aws), groups=("boto", "aws"))
 
 
 def oldest_environment(python: Interpreter) -> Environment:
-    """`.venvs/oldest`, where the library tests run with the oldest version of each library that we claim."""
+    """`.venvs/oldest`, where the library tests run with the oldest version of each library that we claim, but AWS's."""
     return Environment(
         ROOT / ".venvs" / "oldest",
         python,
-        "test,libraries,aiobotocore",
+        "test,libraries",
         ("constraints.txt", "oldest.txt"),
         ("mysqlclient",),
+        ("libraries",),
     )
 
 
@@ -80,8 +83,15 @@ def sam_environment(python: Interpreter) -> Environment:
 def environments(search: Search) -> list[Environment]:
     """Return every environment that `make test` works in, the one of the whole suite first."""
     others = search.others()
-    cores = [core_environment(python, newest=python is others[-1]) for python in others]
+    cores = [core_environment(python, _pins_for_aws(python, others)) for python in others]
     return [main_environment(search.main, "dev"), oldest_environment(search.oldest), *cores]
+
+
+def _pins_for_aws(python: Interpreter, others: list[Interpreter]) -> tuple[str, ...]:
+    """The newest Python gets the newest versions of AWS's libraries, the oldest one the oldest."""
+    if python is others[-1]:
+        return ("libraries.txt", "aws.txt")
+    return ("oldest-aws.txt",) if python is others[0] else ()
 
 
 def ensure(environment: Environment) -> None:

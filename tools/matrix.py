@@ -28,7 +28,8 @@ def title(environment: Environment) -> str:
         return f"{python}: the whole suite"
     if environment.folder.name == "oldest":
         return f"{python}: library tests, with the oldest libraries"
-    return f"{python}: the core tests" + (", and aiobotocore's" if "aiobotocore" in environment.extras else "")
+    versions = "oldest" if "oldest-aws.txt" in environment.pins else "newest"
+    return f"{python}: the core tests" + (f", with AWS's {versions} libraries" if environment.groups else "")
 
 
 def selection(environment: Environment, options: list[str]) -> list[str]:
@@ -41,9 +42,9 @@ def selection(environment: Environment, options: list[str]) -> list[str]:
 
 
 def required(environment: Environment) -> str:
-    """Return the extras whose library tests must run there; the others are left out."""
-    extras = environment.extras.replace("dev", "libraries").split(",")
-    return ",".join([*extras, *(package for package in environment.optional if environment.has(package))])
+    """Return the groups of library tests that must run there; the others are left out."""
+    built = (package for package in environment.optional if environment.has(package))
+    return ",".join([*environment.groups, *built])
 
 
 def run_tests(environment: Environment, options: list[str]) -> Outcome:

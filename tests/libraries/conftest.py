@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from tests.servers.aws import Service
     from tests.servers.http import Server
 
-# Tests of installed libraries, by the extra that brings what they need. `make test` says in XRAY_TESTS_REQUIRE which
-# of them an environment must run; without it, those run whose library is there.
+# Tests of installed libraries, by the group that an environment has or has not. `make test` says in XRAY_TESTS_REQUIRE
+# which groups must run; without it, the tests run whose library is there.
 INSTALLED = {
     "libraries": {
         "aiohttp", "asyncpg", "flask_sqlalchemy", "httpx", "mysql_connector", "pg8000", "psycopg", "psycopg2",
-        "pymongo", "pymysql", "pynamodb", "redis", "requests", "secrets", "sqlalchemy", "urllib3",
+        "pymongo", "pymysql", "redis", "requests", "secrets", "sqlalchemy", "urllib3",
     },
-    "libraries or aiobotocore": {"botocore", "s3transfer"},
-    "aiobotocore": {"aiobotocore"},
+    "boto": {"botocore", "pynamodb", "s3transfer"},
+    "aws": {"aiobotocore"},
     "mysqlclient": {"mysqlclient"},
 }  # fmt: skip
 IMPORTED_AS = {
@@ -56,7 +56,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def _is_wanted(library: str, extras: str) -> bool:
     required = os.environ.get("XRAY_TESTS_REQUIRE")
     if required is not None:
-        return not set(required.split(",")).isdisjoint(extras.split(" or "))
+        return extras in required.split(",")
     try:
         return find_spec(IMPORTED_AS.get(library, library)) is not None
     except ModuleNotFoundError:  # the package around it is missing
