@@ -170,6 +170,23 @@ def test_a_message_is_what_the_exception_says_within_bounds(error: BaseException
     assert told(error)[0]["message"] == message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "404 Client Error: Not Found for url: https://a.b/c?token=secret",
+            "404 Client Error: Not Found for url: https://a.b/c?…",
+        ),
+        ("404, url='https://me:secret@a.b/c?secret'\nmore", "404, url='https://a.b/c?…'\nmore"),
+        ("is it https://a.b/c? or not", "is it https://a.b/c? or not"),
+        ("what? https://a.b/c", "what? https://a.b/c"),
+        ("://" * 600 + "?secret", "://" * 600 + "?…"),
+    ],
+)
+def test_a_url_in_a_message_shows_neither_userinfo_nor_query(text: str, message: str) -> None:
+    assert told(ValueError(text))[0]["message"] == message
+
+
 def test_what_it_was_raised_from_follows_by_id() -> None:
     def fail() -> None:
         try:

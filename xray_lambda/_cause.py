@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import deque
 from weakref import ref
@@ -169,7 +170,14 @@ def _exception(error: BaseException, exception_id: str, stack_frames: int, messa
 
 
 def _bounded(text: str) -> str:
-    return clean(text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…")
+    bounded = text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…"
+    return clean(_without_secrets(bounded) if "://" in bounded else bounded)
+
+
+def _without_secrets(text: str) -> str:
+    """Return a message without userinfo and query of the URLs in it: `raise_for_status` of any library has them."""
+    without_userinfo = re.sub(r"://[^\s/'\"<>]*@", "://", text)
+    return re.sub(r"(://[^\s?'\"<>]*)\?[^\s'\"<>]+", r"\1?…", without_userinfo)
 
 
 def stack_of(traceback: TracebackType | None, limit: int) -> tuple[list[dict[str, object]], int]:
