@@ -25,7 +25,7 @@ EXAMPLES = [
     (("sqlite",), r"SELECT 'C:\' FROM t WHERE a = 'x'", "SELECT ? FROM t WHERE a = ?"),
     (("postgresql", "sqlite", "mysql", ""), r"SELECT a LIKE %s ESCAPE '\' AND b = 'x'",
      "SELECT a LIKE %s ESCAPE ? AND b = ?"),
-    (("postgresql", "mysql", ""), "SELECT $$it's$$, $a$x $$ y$a$, $ä$x$ä$ FROM t", "SELECT ?, ?, ? FROM t"),
+    (("postgresql",), "SELECT $$it's$$, $a$x $$ y$a$, $ä$x$ä$ FROM t", "SELECT ?, ?, ? FROM t"),
     # Strings that can be read in two ways hide all the rest
     (("postgresql", ""), r"SELECT 'a\' FROM t WHERE b = 'c'", "SELECT ?"),
     (("",), "SELECT '''a' FROM t", "SELECT ?"),
@@ -34,10 +34,13 @@ EXAMPLES = [
     (("",), "SELECT a FROM t --it's\n", "SELECT a FROM t ?"),
     (("",), "SELECT a FROM t # it's\n WHERE a = 'x'", "SELECT a FROM t ?"),
     (("",), "SELECT a FROM [it's] WHERE a = 'x'", "SELECT a FROM ?"),
+    (("",), "SELECT a FROM [b-c/d], [e--f] WHERE a = 'x'", "SELECT a FROM [b-c/d], ?"),
+    (("",), "SELECT [a]]b'c] FROM t WHERE a = 'x'", "SELECT [a?"),
+    (("", "mysql"), "SELECT a, $$it's$$, 'x' FROM t", "SELECT a, ?"),
     (("", "mysql"), "SELECT 1 /*! it's */ + 'x'", "SELECT ? ?"),
     # Strings that never end
     (DIALECTS, "SELECT a FROM t WHERE b = 'c AND d = 1", "SELECT a FROM t WHERE b = ?"),
-    (("postgresql", "mysql", ""), "SELECT $a$ b $c$", "SELECT ?"),
+    (("postgresql",), "SELECT $a$ b $c$", "SELECT ?"),
     (("postgresql", "sqlite", ""), 'SELECT a FROM "b', "SELECT a FROM ?"),
     (("postgresql", "sqlite", ""), 'SELECT a FROM "b""c', "SELECT a FROM ?"),
     (("mysql", "sqlite", ""), "SELECT a FROM `b", "SELECT a FROM ?"),

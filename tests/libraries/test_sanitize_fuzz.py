@@ -55,6 +55,7 @@ PARTS = {
         st.builds(lambda text: 'VALUES (1, "' + text.replace('"', '""') + '")', SECRET),
         st.builds(lambda text: 'f(a, "' + text.replace('"', '""') + '")', SECRET),
     ),
+    "mssql": st.one_of(PLAIN_STRING, st.builds(nested, COMMENT, COMMENT), LINE.map("--{}".format)),
     "oracle": st.one_of(
         PLAIN_STRING,
         st.builds(lambda text: "q'{" + text.replace("}", "") + "}'", SECRET),
@@ -63,10 +64,11 @@ PARTS = {
     ),
 }  # fmt: skip
 NAMES = {
-    "postgresql": ['"it\'s"', '"a""b"'],
-    "mysql": ["`it's`"],
+    "postgresql": ['"it\'s"', '"a""b"', "a$b$"],
+    "mysql": ["`it's`", "$a$"],
     "sqlite": ["[it's]", "`it's`", '"t"."a"'],
-    "oracle": ['"a"'],
+    "mssql": ["[it's]", "[a]]b'c]", "[a--b]", "[a-- b]", "[a/*b]", "[a#b]", "#t"],
+    "oracle": ['"a"', "a#b"],
 }
 FILLING = ["SELECT", "FROM t", "a", ",", "=", "(", ")", "AND", "-", "+", "*", "IN (", "VALUES (", ";", "%s", ":x", "b1"]
 

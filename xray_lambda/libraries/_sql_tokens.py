@@ -16,6 +16,8 @@ _ALIASES = {"postgres": "postgresql", "cockroachdb": "postgresql", "redshift": "
 _SINGLE, _DOUBLE, _BACKTICK = "'", '"', "`"
 _LETTER = r"(?:[^\W\d]|[^\x00-\x7f])"
 _DOLLAR = rf"\$(?:{_LETTER}(?:\w|[^\x00-\x7f])*)?\$"
+# A name, or an array of strings, a comment...
+_BRACKETS = r"""\[(?:[^\[\]'"`#$/-]|-(?!-)|/(?!\*))*(?:['"`#$]|--|/\*)"""
 _COLON = r"(?<![^\s(,=<>+*/|-]):\d{1,5}(?!\w)"  # not the second half of a slice, [1:2]
 _PREFIX = r"(?:[bBxXnN]|[uU]&)?"
 _DASHES = r"--(?=[\x00-\x20]|\Z)"  # to MySQL, only two dashes before a space begin a comment
@@ -58,9 +60,8 @@ _DIALECTS = {
         # What MySQL runs of a comment, /*! ... */, depends on its version, and so does where quotes begin and end.
         "space": rf"\s+|{_DASHES}[^\n]*|#[^\n]*|/\*(?!M?!).*?(?:\*/|\Z)|/\*M?![^'\"`\\#*-]*\*/",
         "literal": rf"{_PREFIX}{_escaped(_SINGLE)}|{_escaped(_DOUBLE)}",
-        "dollar": _DOLLAR,
         "name": _name(_BACKTICK),
-        "rest": r"/\*.*",
+        "rest": rf"/\*.*|{_DOLLAR}.*",  # MySQL 9 takes for a string what older ones take for a name
         "unended": "`.*",
         "marker": _COLON,
     },
@@ -74,9 +75,8 @@ _DIALECTS = {
     },
     "": {
         "space": rf"\s+|{_DASHES}[^\r\n]*(?=\r?\n|\Z)|/\*(?!M?!)[^*/]*(?:(?:\*(?!/)|/(?!\*))[^*/]*)*\*/",
-        "rest": r"--.*|/\*.*|#.*|'''.*|[nN]?[qQ]'.*|\[[^\[\]'\"`]*['\"`].*",
+        "rest": rf"--.*|/\*.*|#.*|'''.*|[nN]?[qQ]'.*|{_DOLLAR}.*|{_BRACKETS}.*|\]\].*",
         "literal": rf"[eE]{_escaped(_SINGLE)}|{_PREFIX}{_open(_SINGLE)}",
-        "dollar": _DOLLAR,
         "name": _name(_BACKTICK),
         "either": r'"[^"\\]*(?:(?:""|\\[^"])[^"\\]*)*"(?!")',
         "unended": '["`].*',
