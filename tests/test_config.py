@@ -27,7 +27,7 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "metadata_bytes": ("XRAY_LAMBDA_METADATA_BYTES", "1000", 1000, 2000, 2000, 32_000),
     "stream_bytes": ("XRAY_LAMBDA_STREAM_BYTES", "0", 0, "9", 9, 48_000),
     "inject_to": (
-        "XRAY_LAMBDA_INJECT_TO", "shop.test, *.internal", ("shop.test", "*.internal"), "shop.test", ("shop.test",), None,
+        "XRAY_LAMBDA_INJECT_TO", "shop.test, *.in", ("shop.test", "*.in"), "shop.test", ("shop.test",), None,
     ),
     "ignore_calls": (
         "XRAY_LAMBDA_IGNORE_CALLS", "localhost:*,SQS.*", ("localhost:*", "SQS.*"), ["a", load], ("a", load), (),

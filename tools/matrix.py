@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, NamedTuple
 
 from environments import MAIN, ROOT, Environment, environments, make_all
 from interpreters import SUPPORTED, Search
@@ -47,38 +49,53 @@ def required(environment: Environment) -> str:
     return ",".join([*environment.groups, *built])
 
 
-def run_tests(environment: Environment, options: list[str]) -> Outcome:
-    """Run pytest in an environment, showing its words as they come."""
-    print(f"\n== {title(environment)}")
+def run_tests(environment: Environment, options: list[str], show: Callable[[bytes], object]) -> Outcome:
+    """Run pytest in an environment, and `show` what it says as it comes."""
+    show(f"\n== {title(environment)}\n".encode())
     command = [str(environment.folder / "bin/python"), "-m", "pytest", *selection(environment, options)]
     if sys.stdout.isatty():
         command.append("--color=yes")
-    code, closing = _shown(command, {**os.environ, "XRAY_TESTS_REQUIRE": required(environment)})
+    code, closing = _shown(command, {**os.environ, "XRAY_TESTS_REQUIRE": required(environment)}, show)
     return Outcome("passed" if code == 0 else "failed", closing)
 
 
-def _shown(command: list[str], environ: dict[str, str]) -> tuple[int, str]:
+def _shown(command: list[str], environ: dict[str, str], show: Callable[[bytes], object]) -> tuple[int, str]:
     """Run a command, passing on what it prints; its exit code and its last line that is not empty."""
     tail = b""
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
         assert process.stdout is not None  # noqa: S101  (a pipe was asked for: this tells mypy)
         while chunk := os.read(process.stdout.fileno(), 65536):
-            os.write(sys.stdout.fileno(), chunk)
+            show(chunk)
             tail = (tail + chunk)[-65536:]
     text = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace"))
     return process.returncode, (text.strip().splitlines() or [""])[-1]
 
 
 def run_all(options: list[str]) -> int:
-    """Run everything, then say how each environment went; 0 when all of it passed."""
+    """Run everything, then say how each environment went; 0 when all of it passed.
+
+    Tests wait more than they work: while the whole suite runs and is shown, the others run, and are shown after it.
+    """
     search = Search()
     faults = make_all(search)
     outcomes = {name: Outcome("failed", "it could not be made") for name in faults}
     every = environments(search)
-    for environment in every:
-        if environment.name not in faults:
-            outcomes[environment.name] = run_tests(environment, options)
+    whole, *others = [environment for environment in every if environment.name not in faults]
+    said = io.BytesIO()
+    with ThreadPoolExecutor(1) as meanwhile:
+        running = {one.name: meanwhile.submit(run_tests, one, options, said.write) for one in others}
+        outcomes[whole.name] = run_tests(whole, options, _print)
+    outcomes |= {name: run.result() for name, run in running.items()}
+    _print(said.getvalue())
     return _summary(search, every, outcomes)
+
+
+def _print(words: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(words)
+    sys.stdout.buffer.flush()
 
 
 def _summary(search: Search, every: list[Environment], outcomes: dict[str, Outcome]) -> int:

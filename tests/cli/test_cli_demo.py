@@ -32,8 +32,8 @@ def test_the_sample_nests_fails_and_calls_aws_http_and_sql(tmp_path: Path) -> No
     code, said = run_json("demo", cwd=tmp_path)
     assert (code, said["result"]["paid_by"]) == (0, "invoice")
     [handler] = said["documents"]
-    reserve = ("reserve", [("stock.db", [])])
-    pay = ("pay", [("charge", [("127.0.0.1", [])]), ("send invoice", [])])
+    reserve: tuple[str, list[Any]] = ("reserve", [("stock.db", [])])
+    pay: tuple[str, list[Any]] = ("pay", [("charge", [("127.0.0.1", [])]), ("send invoice", [])])
     assert shape(handler)[1] == [("price", [("DynamoDB", [])]), reserve, reserve, pay, ("S3", []), ("SQS", [])]
     assert handler["metadata"]["default"]["basket"] == {"teapot": 1, "cup": 4}
     [charge, _] = handler["subsegments"][3]["subsegments"]
