@@ -132,7 +132,7 @@ def _sections(annotations: Annotations, details: Details) -> str:
     text = f',"annotations":{{{",".join(annotations.values())}}}' if annotations else ""
     sections = dict(details)
     sections.pop("metadata", None)
-    return f"{text},{_encode_json(sections)[1:-1]}" if sections else text  # all at once: a third of one by one
+    return f"{text},{''.join(_chunks(sections, 0))[1:-1]}" if sections else text  # all at once: a third of one by one
 
 
 def _encode_json(value: object) -> str:

@@ -272,6 +272,25 @@ def test_a_call_with_an_answer_of_a_test_double_is_recorded(stub: Service) -> No
     assert aws(traces) == {"operation": "ListTables", "region": REGION, "retries": 0}
 
 
+def test_a_test_doubles_odd_answer_is_the_programs(stub: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamodb = client("dynamodb", stub.url)
+    answers: list[Any] = [None, [], {"ResponseMetadata": {"RequestId": 7, "HTTPStatusCode": "200", "HostId": object()}}]
+    for answer in answers:
+        unpatch()
+        monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", _answering(answer))
+        patch("botocore")
+        with traced() as traces:
+            assert dynamodb.list_tables() is answer
+        assert aws(traces) == {"operation": "ListTables", "region": REGION, "retries": 0}
+
+
+def _answering(answer: object) -> Any:
+    def make_api_call(self: object, operation_name: str, api_params: object) -> object:
+        return answer
+
+    return make_api_call
+
+
 # How it is called.
 
 
@@ -397,6 +416,17 @@ def test_ignored_calls_leave_no_trace_and_carry_none(ignored: Any, header: str, 
         client("ecs", stub.url).list_clusters()
     assert [root.names() for root in traces.roots] == ([("handler", [("ECS", [])])] if header is HEADER else [])
     assert [len(request.trace) for request in stub.received] == [0, 1]
+
+
+@pytest.mark.parametrize("header", [HEADER, UNSAMPLED])
+def test_what_an_ignored_call_needs_is_ignored_with_it(header: str, stub: Service) -> None:
+    patch_all()
+    dynamodb, ecs = client("dynamodb", stub.url), client("ecs", stub.url)
+    dynamodb.meta.events.register("before-send.dynamodb.*", lambda **_: ecs.list_clusters() and None)
+    with capture(header=header, ignore_calls="DynamoDB") as traces, subsegment("handler"):
+        get_item(dynamodb)
+    assert [root.names() for root in traces.roots] == ([("handler", [])] if header is HEADER else [])
+    assert [len(request.trace) for request in stub.received] == [0, 0]
 
 
 # Concurrency.

@@ -116,7 +116,9 @@ def aws(parent: Any, client: Any, operation_name: str, parameters: Any, layer: i
 def refused(sub: Any, error: ClientError) -> None:
     """Record what the service refused: an error or a throttle; a fault where it failed."""
     metadata = ended(sub, error.response)
-    status = metadata.get("HTTPStatusCode") or 0
+    status = metadata.get("HTTPStatusCode")
+    if type(status) is not int:
+        status = 0
     if status == _NOT_MODIFIED or sub.details is None:
         return
     flags = _flags(status, error.response.get("Error", {}).get("Code"))
@@ -137,9 +139,9 @@ def ended(sub: Any, answer: Any) -> dict[str, Any]:
         return metadata
     fields = sub.details["aws"]
     request_id, id_2, status = metadata.get("RequestId"), metadata.get("HostId"), metadata.get("HTTPStatusCode")
-    if request_id:
+    if request_id and isinstance(request_id, str):
         fields["request_id"] = request_id
-    if id_2:
+    if id_2 and isinstance(id_2, str):
         fields["id_2"] = id_2
     fields["retries"] = sub.attempts - 1 if sub.attempts else 0
     if "account_id" not in fields and "bucket_name" not in fields:  # a bucket's name does not tell its owner
@@ -148,7 +150,7 @@ def ended(sub: Any, answer: Any) -> dict[str, Any]:
             fields["account_id"] = account
     if sub.operation.answered:
         record(fields, sub.operation.answered, given)
-    if status:
+    if type(status) is int:
         sub.details["http"] = {"response": {"status": status}}
     return metadata
 
@@ -223,8 +225,8 @@ def _account_of(client: Any) -> str | None:
         state = client._request_signer._credentials.__dict__  # noqa: SLF001 - botocore has no other place for it
     except AttributeError:  # a call without credentials
         return None
-    found: str | None = state.get("account_id") or state.get("_account_id")
-    return found
+    found = state.get("account_id") or state.get("_account_id")
+    return found if isinstance(found, str) else None
 
 
 def _words_of(error: BaseException) -> str:

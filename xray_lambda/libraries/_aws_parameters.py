@@ -108,14 +108,19 @@ def record(into: dict[str, object], fields: Iterable[Field], values: Any) -> Non
     """Put what the fields say of a call's parameters, or of its answer, under their names; an ARN's account too."""
     for field in fields:
         value = values.get(field.member) if field.search is None else field.search(values)
-        if value is None or (type(value) in (str, list) and not value):
-            continue
         if type(value) is str:
-            into[field.name] = text = clean(value[:_MAX_TEXT])
-            if ":" in text:
-                _look_into(text, field.name, into)
-        else:
+            if value:
+                _record_text(value[:_MAX_TEXT], field.name, into)
+        elif value is not None and not (type(value) is list and not value):
             into[field.name] = value if type(value) is int else _plain(value)
+
+
+def _record_text(text: str, name: str, into: dict[str, object]) -> None:
+    if not text.isascii():
+        text = clean(text)
+    into[name] = text
+    if ":" in text:
+        _look_into(text, name, into)
 
 
 def _look_into(text: str, name: str, into: dict[str, object]) -> None:
