@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.servers.process import free_port
-from xray_lambda import configure, patch, subsegment
+from xray_lambda import patch, subsegment
 from xray_lambda.testing import ROOT, capture, counting_ids
 
 if TYPE_CHECKING:
@@ -181,9 +181,11 @@ def test_a_connection_that_can_be_no_key_is_traced_until_it_has_asked(web: Serve
         def __eq__(self, other: object) -> bool:
             return self is other
 
-    configure(strict=False)
+    other = http.client.HTTPConnection("127.0.0.1", web.server_port, timeout=20)
     connection = Unhashable("127.0.0.1", web.server_port, timeout=20)
     with capture(strict=False), subsegment("handler"):
+        other.request("GET", "/status/200")
         connection.request("GET", "/status/200")
         assert connection.getresponse().read() == b"hello"
         connection.close()
+        other.close()

@@ -232,6 +232,17 @@ def test_a_failure_that_the_program_handles_while_it_reads_is_recorded(client: h
         assert (traces.one.flags, traces.one.document["http"]["response"]) == ({"fault"}, {"status": 200})
 
 
+def test_a_failure_that_the_program_handles_while_it_awaits_is_recorded(web: Server) -> None:
+    async def main() -> None:
+        async with httpx.AsyncClient(timeout=20) as client, client.stream("GET", f"{web.url}/cut") as response:
+            with contextlib.suppress(httpx.RemoteProtocolError):
+                await response.aread()
+
+    with capture() as traces:
+        asyncio.run(main())
+        assert (traces.one.flags, traces.one.document["http"]["response"]) == ({"fault"}, {"status": 200})
+
+
 def test_a_client_that_is_closed_fails_as_before(web: Server) -> None:
     client = httpx.Client()
     client.close()

@@ -168,6 +168,9 @@ def test_an_unsampled_call_passes_the_header_on_and_what_is_below_is_part_of_it(
                 assert carrying(hook, {}, str, URL) == {"X-Amzn-Trace-Id": UNSAMPLED}
                 assert carrying(other, {}, str, URL) == {"X-Amzn-Trace-Id": UNSAMPLED}
             assert current.get() is sub
+            with http(here(), "GET", URL), subsegment("hook"):
+                pass
+            assert current.get() is sub
         assert len(traces) == 0
 
 
@@ -241,6 +244,18 @@ def test_a_fault_of_a_filter_is_ours_and_the_call_goes_on(web: Server) -> None:
             assert connection.getresponse().status == 200
             connection.close()
         assert web.last.trace == []
+
+
+def test_what_aws_is_sent_carries_what_its_own_card_puts_there(web: Server) -> None:
+    patch("http.client", "urllib3")
+    with capture() as traces:
+        with subsegment("handler"), opened(here(), "S3", "aws", "http", AWS):
+            connection = HTTPConnection("127.0.0.1", web.server_port)
+            connection.request("GET", "/status/200", headers={"X-Amzn-Trace-Id": "signed"})
+            connection.getresponse().read()
+            connection.close()
+        assert traces.one.names() == ("handler", [("S3", [])])
+    assert web.last.trace == ["signed"]
 
 
 def test_a_library_call_closed_meanwhile_takes_no_answer() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.libraries.http_clients import CLIENTS, Aiohttp, AsyncClient, Client, HttpClient, Requests
+from tests.libraries.http_clients import CLIENTS, Aiohttp, AsyncClient, Client, HttpClient, Requests, Urllib3
 from tests.servers.process import free_port
 from xray_lambda import patch, patch_all, subsegment, unpatch
 from xray_lambda.libraries import SUPPORTED
@@ -380,7 +380,8 @@ def test_unpatching_puts_back_what_was_there_and_patching_twice_is_patching_once
 
 
 def test_what_two_libraries_share_stays_as_long_as_one_of_them_is_traced(web: Server) -> None:
-    unpatch("urllib3")
+    called(Urllib3(), f"{web.url}/status/200")
+    unpatch("urllib3", "http.client")
     assert called(Requests(), f"{web.url}/status/200").name == web.name
     assert len(web.last.trace) == 1
     unpatch("requests")

@@ -32,9 +32,8 @@ def request(call: Call) -> Steps:
     except ClientResponseError as error:
         if type(error) is not ClientResponseError or error.__cause__ is not None:
             raise
-        until = None
         answered(sub, error.status, error.headers or {})  # the program asked for `raise_for_status`
-    if until is not None:
+    else:
         yield until
 
 
@@ -45,9 +44,9 @@ def _url(call: Call) -> object:
         raise NotOurCall("str_or_url") from None
 
 
-def _answered(sub: Entity, response: Any) -> Until | None:
+def _answered(sub: Entity, response: Any) -> Until:
     answered(sub, response.status, response.headers)
-    return None if response.status == 101 else partial(_until_read, ref(response))
+    return partial(_until_read, ref(response))
 
 
 def _until_read(waiting: ref[Any], done: Done) -> None:
