@@ -247,15 +247,21 @@ def test_a_fault_of_a_filter_is_ours_and_the_call_goes_on(web: Server) -> None:
 
 
 def test_what_aws_is_sent_carries_what_its_own_card_puts_there(web: Server) -> None:
-    patch("http.client", "urllib3")
+    patch("http.client")
+    connection = HTTPConnection("127.0.0.1", web.server_port)
+
+    def get() -> None:
+        connection.request("GET", "/status/200", headers={"X-Amzn-Trace-Id": "signed"})
+        connection.getresponse().read()
+
     with capture() as traces:
-        with subsegment("handler"), opened(here(), "S3", "aws", "http", AWS):
-            connection = HTTPConnection("127.0.0.1", web.server_port)
-            connection.request("GET", "/status/200", headers={"X-Amzn-Trace-Id": "signed"})
-            connection.getresponse().read()
-            connection.close()
-        assert traces.one.names() == ("handler", [("S3", [])])
-    assert web.last.trace == ["signed"]
+        with subsegment("handler"):
+            get()
+            with opened(here(), "S3", "aws", "http", AWS):
+                get()
+        assert traces.one.names() == ("handler", [(web.name, []), ("S3", [])])
+    connection.close()
+    assert [received.trace == ["signed"] for received in web.received] == [False, True]
 
 
 def test_a_library_call_closed_meanwhile_takes_no_answer() -> None:
