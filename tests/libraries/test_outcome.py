@@ -9,6 +9,7 @@ import signal
 import threading
 import traceback
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from xray_lambda.libraries._card import Call, around
 from xray_lambda.testing import capture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.libraries.cards import StepsOf
     from xray_lambda.libraries._card import Steps
@@ -334,6 +335,16 @@ def striking_in_until(call: Call) -> Steps:
     yield strike
 
 
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, which it does not in what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     "card", [striking_before, striking_after, striking_at_an_error, striking_in_until], ids=lambda card: card.__name__
 )
@@ -343,7 +354,7 @@ def test_a_time_out_or_an_interrupt_that_strikes_in_a_card_reaches_the_program(
 ) -> None:
     monkeypatch.setitem(globals(), "strike", lambda *_: signal.raise_signal(number))
     work = fail if card is striking_at_an_error else answer
-    with a_time_out(), capture(strict=False) as traces:
+    with a_time_out(), interrupts(), capture(strict=False) as traces:
         with subsegment("parent") as parent:
             with pytest.raises(raised) as struck:
                 around(card, ("given",), work)(ValueError())
