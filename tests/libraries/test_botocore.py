@@ -28,7 +28,7 @@ from tests.libraries.aws import (
     traced,
 )
 from tests.servers.aws import CLOSED, REQUEST_ID, Answer, Service, refusal
-from xray_lambda import current_subsegment, patch, patch_all, subsegment, unpatch
+from xray_lambda import configure, current_subsegment, patch, patch_all, segment, subsegment, unpatch
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
 UNSAMPLED = HEADER.replace("Sampled=1", "Sampled=0")
@@ -403,6 +403,25 @@ def test_a_new_invocation_that_is_not_sampled_passes_on_its_own_header(stub: Ser
         with capture(header=header):
             get_item(dynamodb)
     assert [request.trace for request in stub.received] == [[UNSAMPLED], [other], [UNSAMPLED]]
+
+
+def test_what_is_known_of_an_unsampled_trace_does_not_outlive_it_nor_the_settings(stub: Service) -> None:
+    dynamodb = client("dynamodb", stub.url)
+    other = UNSAMPLED.replace("94272793", "00000000")
+    with capture(header=None) as traces:
+        for inject_to in (["shop.test"], ["DynamoDB"], None):
+            configure(inject_to=inject_to)
+            for header in (UNSAMPLED, other):
+                with segment("job", header=header):
+                    get_item(dynamodb)
+        with segment("job", header=UNSAMPLED):
+            get_item(dynamodb)
+            configure(inject_to=[])
+            get_item(dynamodb)
+    assert len(traces) == 0
+    assert [request.trace for request in stub.received] == [
+        [], [], [UNSAMPLED], [other], [UNSAMPLED], [other], [UNSAMPLED], [],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

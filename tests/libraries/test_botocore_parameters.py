@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import botocore
 import botocore.session
 import pytest
+from botocore.exceptions import BotoCoreError
 
-from tests.libraries.aws import ACCOUNT, REGION, aws, client, needs_json, only_child, traced
+from tests.libraries.aws import ACCOUNT, REGION, aws, client, config, needs_json, only_child, traced
 from tests.servers.aws import REQUEST_ID, Answer, Service
 from xray_lambda import configure, patch
 from xray_lambda.libraries._aws_parameters import ROWS, fields_of
@@ -226,6 +228,14 @@ def test_a_row_that_is_no_jmespath_is_told_of_once(stub: Service, caplog: pytest
     assert record.getMessage().startswith(
         "xray_lambda: aws_parameters: 'keys(ExpressionAttributeNames' is no JMESPath: "
     )
+
+
+def test_a_name_that_no_service_takes_is_recorded_as_text(stub: Service) -> None:
+    strange = config(parameter_validation=False)
+    for name, recorded in (("ord\ud800rs", "ord?rs"), ("t" * 5000, "t" * 1024), ("", None), (17, 17)):
+        with traced() as traces, suppress(UnicodeEncodeError, BotoCoreError):
+            client("dynamodb", stub.url, config=strange).describe_table(TableName=name)
+        assert aws(traces).get("table_name") == recorded
 
 
 def test_long_and_strange_values_are_bounded(stub: Service) -> None:

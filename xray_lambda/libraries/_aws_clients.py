@@ -17,7 +17,7 @@ from xray_lambda._recorder import active, current_entity
 from xray_lambda.libraries._aws import AwsCall, Unsampled, aws, carrying, ended, refused
 from xray_lambda.libraries._aws_messages import CARRIERS
 from xray_lambda.libraries._card import NotOurCall
-from xray_lambda.libraries._kinds import AWS, WITHIN, Quiet, outgoing
+from xray_lambda.libraries._kinds import AWS, WITHIN, outgoing
 from xray_lambda.libraries._targets import Patch, Target
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
@@ -127,7 +127,7 @@ def _standing(parent: Entity, name: Any) -> Unsampled | None:
 def _remembered(parent: Entity, config: Config) -> Unsampled | None:
     global _last  # noqa: PLW0603 - one is enough: an invocation has one such entity
     standing = None
-    if not config.ignore_calls and config.inject_to is None and type(parent) is not Quiet:
+    if not config.ignore_calls and config.inject_to is None:
         standing = Unsampled(parent, AWS)
         standing.headers = outgoing(standing, "", "")
     _last = (parent, config, standing)
