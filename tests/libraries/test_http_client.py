@@ -107,6 +107,7 @@ def test_a_request_whose_answer_nobody_waits_for_is_recorded(web: Server, by: st
     gone = weakref.ref(connection)
     with capture() as traces:
         connection.request("GET", "/status/200")
+        web.arrived.wait(20)  # or the server would meet it in the next test
         assert len(traces) == 0
         if by == "closing":
             connection.close()

@@ -165,6 +165,7 @@ def test_a_time_out_is_a_fault(client: Client, web: Server) -> None:
     with capture() as traces:
         with subsegment("handler"), pytest.raises(client.timeout):
             client.get(f"{web.url}/gated", timeout=0.05)
+        web.arrived.wait(20)  # or the server would meet it in the next test
         node = only_child(traces)
     assert node.flags == {"fault"}
     assert "response" not in node.document["http"]
