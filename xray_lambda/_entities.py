@@ -5,8 +5,10 @@ from __future__ import annotations
 from xray_lambda import _document
 from xray_lambda._context import current
 from xray_lambda._entity import UNTRACED, Entity, Untraced
+from xray_lambda._guard import guarded
 from xray_lambda._header import TraceHeader
 from xray_lambda._recording import Recording
+from xray_lambda._values import clean
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
     from xray_lambda._cause import Recorded
     from xray_lambda._entity import Flag, Ignored, Namespace, Services
 
+_MAX_USER = 250  # characters, as X-Ray takes them
+
 
 class UntracedSegment(Untraced):
     """A segment that upstream, or the sampler, decided against: what opens inside passes its header on."""
 
     __slots__ = ("_before", "_inside")
 
-    def __init__(self, header: TraceHeader) -> None:
+    def __init__(self, header: TraceHeader | None) -> None:
         super().__init__(header)
         self._before: Entity | None = None
         self._inside = Untraced(header)
@@ -99,6 +103,9 @@ class FacadeSegment(Entity):
     def sql(self, **fields: object) -> None:
         self.handler.sql(**fields)
 
+    def user(self, name: str) -> None:
+        self.handler.annotate(user=name)
+
     def flag(self, *names: Flag) -> None:
         self.handler.flag(*names)
 
@@ -144,6 +151,9 @@ class Subsegment(Recording):
 
     def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Subsegment:
         return Subsegment(name, self, namespace, ignore)
+
+    def user(self, name: str) -> None:
+        self.root.user(name)
 
     def _hand_on(self, document: str) -> None:
         for text in self.parent.adopt(document):
@@ -192,6 +202,11 @@ class Segment(Recording):
 
     def child(self, name: str, namespace: Namespace | None = None, ignore: Ignored = ()) -> Subsegment:
         return Subsegment(name, self, namespace, ignore)
+
+    @guarded
+    def user(self, name: str) -> None:
+        if self.end_ns is None:
+            self._all_details()["user"] = clean(name if isinstance(name, str) else str(name))[:_MAX_USER]
 
     def _send(self, document: str) -> None:
         parent = "" if self.parent_id is None else f'"parent_id":"{self.parent_id}",'

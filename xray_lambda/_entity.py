@@ -88,6 +88,9 @@ class Entity:
     def sql(self, **fields: object) -> None:
         """Say which SQL call it was: url, user, sanitized_query, database_type..."""
 
+    def user(self, name: str) -> None:
+        """Say who the segment's request was made for; indexed. On a Lambda handler it becomes the annotation `user`."""
+
     def flag(self, *names: Flag) -> None:
         """Mark the entity as ended by a fault (5xx), an error (4xx) or a throttle (429)."""
 
