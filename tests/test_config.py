@@ -32,11 +32,18 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "ignore_calls": (
         "XRAY_LAMBDA_IGNORE_CALLS", "localhost:*,SQS.*", ("localhost:*", "SQS.*"), ["a", load], ("a", load), (),
     ),
+    "ignore_paths": (
+        "XRAY_LAMBDA_IGNORE_PATHS", "/health*, /ready", ("/health*", "/ready"), ["/a,b"], ("/a,b",), (),
+    ),
     "aws_parameters": (
         "XRAY_LAMBDA_AWS_PARAMETERS", "DynamoDB.Query.Limit, S3.*.Prefix=within",
         ("DynamoDB.Query.Limit", "S3.*.Prefix=within"), ["S3.*.keys(Delete)=gone"], ("S3.*.keys(Delete)=gone",), (),
     ),
     "patch": ("XRAY_LAMBDA_PATCH", "httpx, sqlite3", ("httpx", "sqlite3"), "none", (), ("all",)),
+    "sampling": ("XRAY_LAMBDA_SAMPLING", " Local ", "local", "all", "all", "central"),
+    "sampling_rules": (
+        "XRAY_LAMBDA_SAMPLING_RULES", "rules.json", "rules.json", {"version": 2}, {"version": 2}, None,
+    ),
     "early": ("XRAY_LAMBDA_EARLY", "on", True, 1, True, False),
     "strict": ("XRAY_LAMBDA_STRICT", "t", True, "y", True, False),
 }  # fmt: skip
@@ -109,6 +116,7 @@ BAD = {
         "aws_parameters", "DynamoDB.Limit",
         "expected Service.Operation.Member, such as DynamoDB.Query.Limit or S3.*.Prefix",
     ),
+    "XRAY_LAMBDA_SAMPLING": ("sampling", "some", "expected central, local, all or none"),
     "XRAY_LAMBDA_EARLY": ("early", "late", "expected true or false"),
     "XRAY_LAMBDA_STRICT": ("strict", "very", "expected true or false"),
 }  # fmt: skip
@@ -153,6 +161,10 @@ def test_one_bad_variable_leaves_the_others_as_they_are(variable: str) -> None:
         ),
         ("patch", True, "patch=True: expected all, none, or names of libraries with commas between"),
         ("patch", ["x", 1], "patch=['x', 1]: expected all, none, or names of libraries with commas between"),
+        ("sampling", False, "sampling=False: expected central, local, all or none"),
+        ("sampling_rules", 7, "sampling_rules=7: expected the path of a JSON file, or a dict"),
+        ("sampling_rules", b"x", "sampling_rules=b'x': expected the path of a JSON file, or a dict"),
+        ("sampling_rules", " ", "sampling_rules=' ': expected the path of a JSON file, or a dict"),
         ("ignore", "KeyError", "ignore='KeyError': expected exception classes"),
         ("ignore", (KeyError, int), "ignore=(<class 'KeyError'>, <class 'int'>): expected exception classes"),
         ("ignore", KeyError("x"), "ignore=KeyError('x'): expected exception classes"),

@@ -39,6 +39,7 @@ FLOORS = (
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {
+    ("_recorder", "sampling.request"),  # nothing of sampling in Lambda, whose service decides
     ("_recording", "_cause"),  # no exception, no need
     ("_recording", "_sections"),  # no metadata, no call to a service, no need
     ("_values", "_objects"),  # no instance in metadata, no need

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xray_lambda import _header
 from xray_lambda._context import carried, current
-from xray_lambda._entities import FacadeSegment, Segment
+from xray_lambda._entities import FacadeSegment, Segment, UntracedSegment
 from xray_lambda._entity import UNTRACED
 from xray_lambda._guard import guarded, swallow
 from xray_lambda._header import TraceHeader
@@ -54,21 +54,35 @@ def _settled() -> Entity:
     return entity
 
 
-def segment(name: str | None = None, *, header: str | Mapping[str, object] | None = None) -> Entity:
+def segment(
+    name: str | None = None, *, header: str | Mapping[str, object] | None = None, sampled: bool | None = None
+) -> Entity:
     """Open a segment of its own: a script, a worker, a message; in Lambda, which owns the segment, a subsegment.
 
     `header` continues a trace: an `X-Amzn-Trace-Id`, or a message's headers. `name` defaults to the service's.
+    `sampled` decides against header and sampling rules: False records nothing and passes the header on, unsampled.
     Example: `with segment("nightly"): ...`.
     """
     try:
         recorder = active()
         name = name or recorder.config.service or "segment"
         if recorder.in_lambda:
-            return current_entity().child(name)
-        return recorder.segment(name, _incoming(header))
+            return _unsampled(current_entity()) if sampled is False else current_entity().child(name)
+        incoming = _incoming(header)
+        if sampled is not None:
+            incoming.sampled = "1" if sampled else "0"
+        return recorder.segment(name, incoming)
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
         return UNTRACED
+
+
+def _unsampled(entity: Entity) -> Entity:
+    """Return what records nothing below `entity` in Lambda, and passes its trace on as unsampled."""
+    header = entity.header()
+    if header is None:
+        return UNTRACED
+    return UntracedSegment(TraceHeader(header.root, header.parent, "0", header.extra))
 
 
 def _incoming(header: str | Mapping[str, object] | None) -> TraceHeader:

@@ -133,6 +133,14 @@ def parse_filters_or_all(value: object) -> tuple[CallFilter, ...] | None:
     return None if value is None else parse_filters(value)
 
 
+def parse_texts(value: object) -> tuple[str, ...]:
+    """Read a list of texts, or one text with commas between."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, (tuple, list)) or not all(isinstance(one, str) for one in texts):
+        raise ValueError("expected texts, with commas between in the environment")
+    return tuple(one.strip() for one in texts if one.strip())
+
+
 def parse_aws_parameters(value: object) -> tuple[str, ...]:
     """Read what to record of AWS calls: a list of Service.Operation.Member, `=name` behind it if need be."""
     rows = value.split(",") if isinstance(value, str) else value
@@ -153,6 +161,24 @@ def parse_libraries(value: object) -> tuple[str, ...]:
         raise ValueError("expected all, none, or names of libraries with commas between")
     names = tuple(word.strip() for word in words if word.strip())
     return () if names == ("none",) else names
+
+
+def parse_sampling(value: object) -> str:
+    """Read who decides which traces that begin here are recorded."""
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word not in ("central", "local", "all", "none"):
+        raise ValueError("expected central, local, all or none")
+    return word
+
+
+def parse_sampling_rules(value: object) -> str | dict[str, object] | None:
+    """Read the path of a file of local sampling rules, or take the rules themselves; see sampling/local_rules."""
+    if value is None or isinstance(value, dict):
+        return value
+    path = value.__fspath__() if hasattr(value, "__fspath__") else value
+    if not isinstance(path, str) or not path.strip():
+        raise ValueError("expected the path of a JSON file, or a dict")
+    return path.strip()
 
 
 class Setting:
@@ -197,10 +223,16 @@ SETTINGS = (
             "hosts that are sent the trace header, all unless set; * stands for anything"),
     Setting("ignore_calls", ("XRAY_LAMBDA_IGNORE_CALLS",), parse_filters, (),
             "hosts, URLs or Service.Operation of calls left out of the trace"),
+    Setting("ignore_paths", ("XRAY_LAMBDA_IGNORE_PATHS",), parse_texts, (),
+            "paths of requests that a server's middleware leaves alone, /health*; * stands for anything"),
     Setting("aws_parameters", ("XRAY_LAMBDA_AWS_PARAMETERS",), parse_aws_parameters, (),
             "what to record of AWS calls beside the usual: Service.Operation.Member; * stands for anything"),
     Setting("patch", ("XRAY_LAMBDA_PATCH",), parse_libraries, ("all",),
             "libraries that the layer traces: all, none, or names"),
+    Setting("sampling", ("XRAY_LAMBDA_SAMPLING",), parse_sampling, "central",
+            "which traces that begin here are recorded, outside Lambda: by X-Ray's rules, local ones, all or none"),
+    Setting("sampling_rules", ("XRAY_LAMBDA_SAMPLING_RULES",), parse_sampling_rules, None,
+            "local sampling rules: a JSON file; they also stand in while X-Ray's cannot be had"),
     Setting("early", ("XRAY_LAMBDA_EARLY",), parse_flag, False,
             "send the handler when it starts, and children as they close: a timeout loses neither"),
     Setting("strict", ("XRAY_LAMBDA_STRICT",), parse_flag, False,
@@ -226,8 +258,11 @@ class Config:
     stream_bytes: int
     inject_to: tuple[CallFilter, ...] | None
     ignore_calls: tuple[CallFilter, ...]
+    ignore_paths: tuple[str, ...]
     aws_parameters: tuple[str, ...]
     patch: tuple[str, ...]
+    sampling: str
+    sampling_rules: str | dict[str, object] | None
     early: bool
     strict: bool
     sources: dict[str, str]

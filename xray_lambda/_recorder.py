@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from xray_lambda._config import Config
     from xray_lambda._entity import Emitter, Entity
+    from xray_lambda.sampling.request import Decision, Sampler, SamplingRequest
 
 
 class SegmentNotFoundError(Exception):
@@ -51,6 +52,7 @@ class Recorder:
         config: Config,
         emitter: Emitter,
         *,
+        sampler: Sampler | None = None,
         clock: Callable[[], int] = time.time_ns,
         new_id: Callable[[], str] = _ids.new_id,
         new_trace_id: Callable[[int], str] = _ids.new_trace_id,
@@ -59,6 +61,7 @@ class Recorder:
     ) -> None:
         self.config = config
         self.emitter = emitter
+        self.sampler = sampler  # None: every segment that begins here is recorded
         self.clock = clock
         self.new_id = new_id
         self.new_trace_id = new_trace_id
@@ -121,12 +124,45 @@ class Recorder:
             raise SegmentNotFoundError(message % place)
         _guard.say_once(logging.ERROR, f"missing {place}", "xray_lambda: " + message, place)
 
-    def segment(self, name: str, header: TraceHeader) -> Segment | UntracedSegment:
-        """Return a new segment that continues `header`, or an untraced one where upstream decided against it."""
+    def segment(
+        self, name: str, header: TraceHeader, request: SamplingRequest | None = None
+    ) -> Segment | UntracedSegment:
+        """Return a new segment that continues `header`, or an untraced one where that is decided against.
+
+        Upstream's decision wins; where there is none, or `?`, the sampler decides by `request`.
+        """
         header.root = header.root or self.new_trace_id(self.clock() // 1_000_000_000)
         if header.sampled == "0" or not self.config.enabled:
             return UntracedSegment(header)
-        return Segment(self, name, header, _about())
+        decision = None if header.sampled == "1" or self.sampler is None else self._decision(name, request)
+        if decision is None:
+            return Segment(self, name, header, _about())
+        if decision.sampled:
+            return Segment(self, name, header, _ruled(_about(), decision.rule))
+        return UntracedSegment(TraceHeader(header.root, header.parent, "0", header.extra))
+
+    def _decision(self, name: str, request: SamplingRequest | None) -> Decision | None:
+        """Ask the sampler; a fault of ours records the trace, which shows that something is wrong."""
+        try:
+            return self.sampler.decide(request or _request(name))  # type: ignore[union-attr]  # the caller has looked
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            _guard.swallow(fault)
+            return None
+
+
+def _request(name: str) -> SamplingRequest:
+    """Return what a sampler is asked of a segment of which nothing but the name is known: a script, a worker."""
+    from xray_lambda.sampling.request import SamplingRequest  # noqa: PLC0415 - nothing of it in Lambda
+
+    return SamplingRequest(name)
+
+
+def _ruled(about: dict[str, object], rule: str | None) -> dict[str, object]:
+    """Return `about`, in a copy, with the name of the rule of X-Ray's that the trace was sampled by."""
+    if rule is None:
+        return about
+    aws: dict[str, dict[str, object]] = about["aws"]  # type: ignore[assignment]  # as `_about` makes it
+    return {**about, "aws": {**aws, "xray": {**aws["xray"], "sampling_rule_name": rule}}}
 
 
 def _about() -> dict[str, object]:
