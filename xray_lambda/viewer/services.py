@@ -1,0 +1,215 @@
+"""A tree of entities -> the services that took part, as X-Ray names them: those that told, and those inferred."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .tree import Entity, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+CLIENT = "client"  # X-Ray's type for whoever called the first service
+REMOTE = "remote"  # and for a service that nothing is known of but its name
+DATABASE = "Database::SQL"
+
+
+class Service(NamedTuple):
+    """One request that a service took part in: a segment, or what a call of another service lets X-Ray infer.
+
+    `type` is empty where it is not known. `start` is in seconds since the epoch; `response_time` (until it answered),
+    `duration` (until its last subsegment was over) and `call_time` (as its caller waited) are in seconds, None while
+    they are not known. What called it is `caller`; of the first service that is a client of the same name.
+    """
+
+    name: str
+    type: str
+    account_id: str | None
+    caller: str
+    caller_type: str
+    start: float
+    response_time: float | None
+    duration: float | None
+    call_time: float | None
+    fault: bool
+    error: bool
+    throttle: bool
+    in_progress: bool
+    root: bool
+    inferred: bool
+    status: int | None
+    method: str | None
+    url: str | None
+    client_ip: str | None
+    user_agent: str | None
+    user: str | None
+    resource_arn: str | None
+    instance_id: str | None
+    availability_zone: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Say whether it went well: neither fault, error nor throttle."""
+        return not (self.fault or self.error or self.throttle)
+
+
+def services_of(roots: Iterable[Entity]) -> tuple[list[Service], dict[str, int]]:
+    """Return every service's part in a trace, and which of them each segment is, by the segment's id."""
+    services: list[Service] = []
+    numbers: dict[str, int] = {}
+    ends = {}
+    for root in roots:
+        for entity in root.walk():
+            if entity.end is not None:
+                ends[entity.owner.id] = max(ends.get(entity.owner.id, 0.0), entity.end)
+            if entity.is_segment:
+                numbers[entity.id] = len(services)
+                services.append(_of_segment(entity))
+            elif is_call(entity) and not any(child.is_segment for child in entity.children):
+                services.append(_inferred(entity))
+    for key, place in numbers.items():
+        service = services[place]
+        if service.response_time is not None:
+            services[place] = service._replace(duration=max(service.response_time, ends[key] - service.start))
+    return services, numbers
+
+
+def is_call(entity: Entity) -> bool:
+    """Say whether a subsegment is a call of another service."""
+    return not entity.is_segment and entity.body.get("namespace") in ("aws", "remote")
+
+
+def identity(entity: Entity) -> tuple[str, str]:
+    """Return the name and the type of the service that a segment tells of, or that a call went to."""
+    body = entity.body
+    if not entity.is_segment:
+        return _called(entity)
+    origin = text(body.get("origin")) or ""
+    return (_resource(body.get("aws"), origin) if body.get("inferred") else None) or entity.name, origin
+
+
+def _of_segment(segment: Entity) -> Service:
+    name, kind = identity(segment)
+    parent = segment.parent
+    caller, caller_type = (name, CLIENT) if parent is None else identity(parent.owner)
+    call = parent if parent is not None and not parent.is_segment else segment
+    aws = _dictionary(segment.body.get("aws"))
+    ec2 = _dictionary(aws.get("ec2"))
+    ecs = _dictionary(aws.get("ecs"))
+    return _service(
+        segment,
+        name,
+        kind,
+        caller,
+        caller_type,
+        call_time=segment.duration if call.duration is None else call.duration,
+        root=parent is None,
+        account_id=text(aws.get("account_id")),
+        user=text(segment.body.get("user")),
+        resource_arn=text(segment.body.get("resource_arn")) or text(aws.get("function_arn")),
+        instance_id=text(ec2.get("instance_id")),
+        availability_zone=text(ec2.get("availability_zone")) or text(ecs.get("availability_zone")),
+    )
+
+
+def _inferred(call: Entity) -> Service:
+    name, kind = _called(call)
+    caller, caller_type = identity(call.owner)
+    return _service(call, name, kind, caller, caller_type, call_time=call.duration, inferred=True)
+
+
+def _service(entity: Entity, name: str, kind: str, caller: str, caller_type: str, **more: Any) -> Service:
+    body = entity.body
+    http = _dictionary(body.get("http"))
+    request, response = _dictionary(http.get("request")), _dictionary(http.get("response"))
+    details: dict[str, Any] = {
+        "account_id": None,
+        "root": False,
+        "inferred": body.get("inferred") is True,
+        "user": None,
+        "resource_arn": None,
+        "instance_id": None,
+        "availability_zone": None,
+        **more,
+    }
+    return Service(
+        name=name,
+        type=kind,
+        caller=caller,
+        caller_type=caller_type,
+        start=entity.start or 0.0,
+        response_time=entity.duration,
+        duration=entity.duration,
+        fault=body.get("fault") is True,
+        error=body.get("error") is True,
+        throttle=body.get("throttle") is True,
+        in_progress=entity.in_progress,
+        status=_status(response.get("status")),
+        method=text(request.get("method")),
+        url=text(request.get("url")),
+        client_ip=text(request.get("client_ip")),
+        user_agent=text(request.get("user_agent")),
+        **details,
+    )
+
+
+def _called(call: Entity) -> tuple[str, str]:
+    """Name what a call went to: AWS's resource where it is known, else its service; a database; a host."""
+    body = call.body
+    if body.get("namespace") != "aws":
+        return call.name, DATABASE if isinstance(body.get("sql"), dict) else REMOTE
+    aws = body.get("aws")
+    service = _SERVICES.get(call.name.lower().replace(" ", ""), call.name.replace(" ", ""))
+    origin = f"AWS::{service}"
+    kind = _KINDS.get(origin)
+    resource = _resource(aws, f"{origin}::{kind}") if kind else None
+    return (resource, f"{origin}::{kind}") if resource else (service, origin)
+
+
+def _resource(aws: object, origin: str) -> str | None:
+    """Return the name of the table, queue, bucket... that a call was about."""
+    if not isinstance(aws, dict):
+        return None
+    names = aws.get("resource_names") or aws.get("table_names")
+    if isinstance(names, list) and len(names) == 1 and text(names[0]):
+        return text(names[0])
+    for field in _RESOURCES.get(origin, ()):
+        name = text(aws.get(field))
+        if name:
+            return name
+    return None
+
+
+# What the SDKs call AWS's services, in lower case, where X-Ray's own word for it is another.
+_SERVICES = {
+    "dynamodb": "DynamoDB", "s3": "S3", "sqs": "SQS", "sns": "SNS", "lambda": "Lambda", "kinesis": "Kinesis",
+    "sfn": "StepFunctions", "stepfunctions": "StepFunctions", "eventbridge": "Events", "events": "Events",
+    "secretsmanager": "SecretsManager", "ssm": "SSM", "sts": "STS", "kms": "KMS", "firehose": "Firehose",
+}  # fmt: skip
+# The resources that stand in a service graph for themselves, and where in `aws` the SDKs write their names.
+_KINDS = {
+    "AWS::DynamoDB": "Table", "AWS::SQS": "Queue", "AWS::SNS": "Topic", "AWS::S3": "Bucket", "AWS::Kinesis": "Stream",
+    "AWS::Lambda": "Function", "AWS::StepFunctions": "StateMachine", "AWS::Events": "EventBus",
+}  # fmt: skip
+_RESOURCES = {
+    "AWS::DynamoDB::Table": ("table_name",),
+    "AWS::SQS::Queue": ("queue_url", "queue_name"),
+    "AWS::SNS::Topic": ("topic_arn",),
+    "AWS::S3::Bucket": ("bucket_name",),
+    "AWS::Kinesis::Stream": ("stream_name",),
+    "AWS::Lambda::Function": ("function_name",),
+    "AWS::StepFunctions::StateMachine": ("state_machine_arn",),
+    "AWS::Events::EventBus": ("event_bus_name",),
+}
+
+
+def _dictionary(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _status(value: object) -> int | None:
+    """Return a status as a number; some SDKs send it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 3:
+        return int(value)
+    return value if type(value) is int and 0 <= value <= 999 else None
