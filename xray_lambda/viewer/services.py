@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .tree import Entity, text
+from xray_lambda.viewer.tree import Entity, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,7 @@ def services_of(roots: Iterable[Entity]) -> tuple[list[Service], dict[str, int]]
     """Return every service's part in a trace, and which of them each segment is, by the segment's id."""
     services: list[Service] = []
     numbers: dict[str, int] = {}
-    ends = {}
+    ends: dict[str, float] = {}
     for root in roots:
         for entity in root.walk():
             if entity.end is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from .services import Service, services_of
-from .tree import Entity, assemble, number
+from xray_lambda.viewer.causes import root_causes
+from xray_lambda.viewer.services import Service, services_of
+from xray_lambda.viewer.tree import Entity, assemble, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,6 +60,7 @@ class Summary(NamedTuple):
     cold_start: bool | None
     documents: int
     subsegments: int
+    root_causes: str | None  # JSON, see causes.py
     services: list[Service]
     annotations: list[Annotation]
 
@@ -80,7 +83,9 @@ def summarize(documents: Iterable[dict[str, Any]]) -> Summary:
     entities = [entity for root in roots for entity in root.walk()]
     start, end = _times(entities)
     annotations = _annotations(entities, places)
-    first = services[places[_root(roots).id]]
+    root = _root(roots)
+    first = services[places[root.id]]
+    causes = root_causes(root, entities)
     return Summary(
         trace_id=str(bodies[0].get("trace_id", "")),
         start=start,
@@ -103,6 +108,7 @@ def summarize(documents: Iterable[dict[str, Any]]) -> Summary:
         cold_start=_cold_start(entities, annotations),
         documents=len(bodies),
         subsegments=sum(not entity.is_segment for entity in entities),
+        root_causes=json.dumps(causes, separators=(",", ":")) if causes else None,
         services=services,
         annotations=annotations,
     )
