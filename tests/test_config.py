@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xray_lambda._config import SETTINGS, DaemonAddress, check_names, load, parse_address
+from xray_lambda._config import HOSTS, SETTINGS, DaemonAddress, check_names, load, parse_address
 
 # Each setting: its variable, what the variable may say and what that means, what an argument may say and what that
 # means, the default.
@@ -15,7 +15,11 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "daemon_address": (
         "AWS_XRAY_DAEMON_ADDRESS", "10.0.0.1:2001", "10.0.0.1:2001", "[::1]:2002", "[::1]:2002", "127.0.0.1:2000",
     ),
+    "emitter": ("XRAY_LAMBDA_EMITTER", " Direct ", "direct", "auto", "auto", "udp"),
     "service": ("AWS_XRAY_TRACING_NAME", " shop ", "shop", "desk", "desk", None),
+    "service_version": ("XRAY_LAMBDA_SERVICE_VERSION", "1.2-rc1", "1.2-rc1", "v3", "v3", None),
+    "host": ("XRAY_LAMBDA_HOST", " EC2, ecs", ("ecs", "ec2"), "none", (), HOSTS),
+    "log_groups": ("XRAY_LAMBDA_LOG_GROUPS", "/ecs/shop, audit", ("/ecs/shop", "audit"), ["a"], ("a",), ()),
     "context_missing": (
         "AWS_XRAY_CONTEXT_MISSING", "log_error", "LOG_ERROR", "RUNTIME_ERROR", "RUNTIME_ERROR", "IGNORE_ERROR",
     ),
@@ -26,6 +30,7 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
     "stack_frames": ("XRAY_LAMBDA_STACK_FRAMES", " 7 ", 7, 0, 0, 50),
     "metadata_bytes": ("XRAY_LAMBDA_METADATA_BYTES", "1000", 1000, 2000, 2000, 32_000),
     "stream_bytes": ("XRAY_LAMBDA_STREAM_BYTES", "0", 0, "9", 9, 48_000),
+    "stream_seconds": ("XRAY_LAMBDA_STREAM_SECONDS", "60", 60, 0, 0, 10),
     "inject_to": (
         "XRAY_LAMBDA_INJECT_TO", "shop.test, *.in", ("shop.test", "*.in"), "shop.test", ("shop.test",), None,
     ),
@@ -103,6 +108,9 @@ def test_the_first_variable_of_a_setting_counts() -> None:
 BAD = {
     "AWS_XRAY_SDK_ENABLED": ("enabled", "perhaps", "expected true or false"),
     "AWS_XRAY_DAEMON_ADDRESS": ("daemon_address", "nowhere", "expected host:port with a port from 1 to 65535"),
+    "XRAY_LAMBDA_EMITTER": ("emitter", "tcp", "expected udp, direct or auto"),
+    "XRAY_LAMBDA_HOST": ("host", "ec2,moon", "expected auto, none, or of elastic_beanstalk, eks, ecs, ec2"),
+    "XRAY_LAMBDA_STREAM_SECONDS": ("stream_seconds", "10s", "expected a whole number, 0 or more"),
     "AWS_XRAY_CONTEXT_MISSING": (
         "context_missing", "PANIC", "expected IGNORE_ERROR, LOG_ERROR or RUNTIME_ERROR",
     ),

@@ -181,6 +181,29 @@ def parse_sampling_rules(value: object) -> str | dict[str, object] | None:
     return path.strip()
 
 
+def parse_emitter(value: object) -> str:
+    """Read how documents go to X-Ray."""
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word not in ("udp", "direct", "auto"):
+        raise ValueError("expected udp, direct or auto")
+    return word
+
+
+# Where a program may run, the most specific place first: what `origin` says where several are found.
+HOSTS = ("elastic_beanstalk", "eks", "ecs", "ec2")
+
+
+def parse_host(value: object) -> tuple[str, ...]:
+    """Read which kinds of host to look for: auto (all), none, or a list."""
+    words = value.split(",") if isinstance(value, str) else value
+    names = [one.strip().lower() for one in words if isinstance(one, str)] if isinstance(words, (tuple, list)) else [""]
+    if names in (["auto"], ["none"]):
+        return HOSTS if names == ["auto"] else ()
+    if not set(names) <= set(HOSTS):
+        raise ValueError(f"expected auto, none, or of {', '.join(HOSTS)}")
+    return tuple(name for name in HOSTS if name in names)
+
+
 class Setting:
     """One row: its name, the environment variables that set it (the first one set counts) and its default."""
 
@@ -201,8 +224,16 @@ SETTINGS = (
             "false: record nothing, but pass the trace header on"),
     Setting("daemon_address", ("AWS_XRAY_DAEMON_ADDRESS",), parse_address, "127.0.0.1:2000",
             "where the X-Ray daemon listens"),
+    Setting("emitter", ("XRAY_LAMBDA_EMITTER",), parse_emitter, "udp",
+            "how documents go to X-Ray: udp to the daemon, direct, or auto; Lambda's go to its daemon"),
     Setting("service", ("AWS_XRAY_TRACING_NAME", "POWERTOOLS_SERVICE_NAME"), parse_text, None,
             "the service's name: annotation Service in Lambda, segment name elsewhere"),
+    Setting("service_version", ("XRAY_LAMBDA_SERVICE_VERSION",), parse_text, None,
+            "the version of the program, on each segment"),
+    Setting("host", ("XRAY_LAMBDA_HOST",), parse_host, "auto",
+            "hosts to look for outside Lambda: auto, none, or a list"),
+    Setting("log_groups", ("XRAY_LAMBDA_LOG_GROUPS",), parse_texts, (),
+            "CloudWatch log groups that segments link to, beside those that are found"),
     Setting("context_missing", ("AWS_XRAY_CONTEXT_MISSING",), parse_context_missing, "IGNORE_ERROR",
             "what a subsegment without a segment does outside Lambda"),
     Setting("propagate", ("XRAY_LAMBDA_PROPAGATE",), parse_propagate, ("xray",),
@@ -219,6 +250,8 @@ SETTINGS = (
             "room for the metadata of one subsegment"),
     Setting("stream_bytes", ("XRAY_LAMBDA_STREAM_BYTES",), parse_count, 48_000,
             "finished children a parent may hold before the oldest are sent"),
+    Setting("stream_seconds", ("XRAY_LAMBDA_STREAM_SECONDS",), parse_count, 10,
+            "what is open for longer sends its finished children, and itself as in progress"),
     Setting("inject_to", ("XRAY_LAMBDA_INJECT_TO",), parse_filters_or_all, None,
             "hosts that are sent the trace header, all unless set; * stands for anything"),
     Setting("ignore_calls", ("XRAY_LAMBDA_IGNORE_CALLS",), parse_filters, (),
@@ -247,7 +280,11 @@ class Config:
 
     enabled: bool
     daemon_address: DaemonAddress
+    emitter: str
     service: str | None
+    service_version: str | None
+    host: tuple[str, ...]
+    log_groups: tuple[str, ...]
     context_missing: str
     propagate: tuple[str, ...]
     capture_response: bool
@@ -256,6 +293,7 @@ class Config:
     stack_frames: int
     metadata_bytes: int
     stream_bytes: int
+    stream_seconds: int
     inject_to: tuple[CallFilter, ...] | None
     ignore_calls: tuple[CallFilter, ...]
     ignore_paths: tuple[str, ...]
