@@ -15,8 +15,8 @@ PACKAGE = ROOT / "xray_lambda"
 PLACE = PurePosixPath("python/xray_lambda")
 VENDORED = PLACE / "_vendored"
 
-# What a function has no use for: the command line and what tests use.
-LEFT_OUT = ("cli/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
+# What a function has no use for: the command line, the viewer and what tests use.
+LEFT_OUT = ("cli/", "viewer/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
 _BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed)")
 # What the package does first in the layer, behind its own `__init__`.
 START = Path(__file__).with_name("start.py")

@@ -35,12 +35,14 @@ FLOORS = (
     ("_context", "_entity", "_values"),
     ("_objects",),
     ("_config", "_scalars"),
+    ("viewer",),  # a house apart: below the commands that start it, and nothing of the tracer below it
     ("_version", "_callables", "_guard", "_header", "_ids", "_thirdparty"),
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {
     ("_recorder", "sampling.request"),  # nothing of sampling in Lambda, whose service decides
     ("_recording", "_cause"),  # no exception, no need
+    ("_entities", "_sections"),  # no link, no need
     ("_recording", "_sections"),  # no metadata, no call to a service, no need
     ("_values", "_objects"),  # no instance in metadata, no need
     ("_emitters.udp", "_emitters.resolver"),  # the daemon's host is a number, except in containers

@@ -1,0 +1,217 @@
+"""The store of traces: SQLite in a file or in memory; one connection writes, and each reader has its own."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from xray_lambda.viewer.store import retention, tables, writing
+from xray_lambda.viewer.store.pending import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from xray_lambda.viewer.documents import Document
+
+_MEMORIES = itertools.count()
+
+
+class Cursor(NamedTuple):
+    """Where a page of traces ended: the next one begins below it."""
+
+    start: float
+    trace_id: str
+
+
+class Store:
+    """Documents as they came, and a summary of each trace to search by. Safe to use from any thread.
+
+    `path` is a file, made if need be for its owner alone, or None for memory. Raises UnusableStore.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._address = _memory_address() if path is None else tables.address_of(path)
+        self._writing = threading.RLock()
+        self._idle: list[sqlite3.Connection] = []
+        self._writer = _opened(path, self._address)
+        self._pending = Pending(self._writer)
+
+    def close(self) -> None:
+        """Summarise what waits, and let go of the file."""
+        with self._writing:
+            with contextlib.suppress(sqlite3.Error):
+                self.settle()
+            while self._idle:
+                self._idle.pop().close()
+            self._writer.close()
+
+    def add(self, documents: Iterable[Document]) -> list[str]:
+        """Store documents and summarise their traces at once; returns the ids of the traces that changed."""
+        with self._writing:
+            self.put(documents)
+            return self.settle()
+
+    def put(self, documents: Iterable[Document]) -> None:
+        """Store documents in one transaction; `settle` summarises them. A complete one replaces one in progress."""
+        with self._writing, _transaction(self._writer):
+            touched = writing.put(self._writer, documents)
+        self._pending.touch(touched, time.monotonic())
+
+    def settle(self, quiet: float = 0.0, budget: float = 60.0) -> list[str]:
+        """Summarise the traces that got documents and wait `quiet` seconds since; returns their ids.
+
+        It ends after some `budget` seconds, with the rest left for the next call.
+        """
+        settled: list[str] = []
+        deadline = time.monotonic() + budget
+        while time.monotonic() < deadline:
+            with self._writing:
+                due = self._pending.due(time.monotonic() - quiet)
+                if not due:
+                    break
+                with _transaction(self._writer):
+                    costs = writing.summarize(self._writer, due, time.time())
+                self._pending.done(costs, time.monotonic())
+            settled += due
+        return settled
+
+    def trace(self, trace_id: str) -> list[dict[str, Any]]:
+        """Return the documents of a trace, segments and subsegments that came on their own; none if it is not there."""
+        with self.read() as connection:
+            rows = connection.execute("SELECT body FROM documents WHERE trace_id = ? ORDER BY rowid", (trace_id,))
+            return [orjson.loads(row["body"]) for row in rows]
+
+    def query(
+        self,
+        where: str = "1",
+        parameters: Sequence[object] = (),
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 100,
+        before: Cursor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the summaries for which a condition over the table `traces` holds, the newest first.
+
+        Each has the columns of `traces`, and `annotations` as a dict. Times are seconds since 1970.
+        """
+        scope, values = _scope(since, until)
+        if before is not None:
+            scope, values = f"{scope} AND (start, trace_id) < (?, ?)", [*values, *before]
+        statement = f"SELECT * FROM traces WHERE {scope} AND ({where}) ORDER BY start DESC, trace_id DESC LIMIT ?"  # noqa: S608 - the filters make `where`, and bind what users write
+        with self.read() as connection:
+            rows = connection.execute(statement, (*values, *parameters, limit)).fetchall()
+            return _with_annotations(connection, rows)
+
+    def count(
+        self,
+        where: str = "1",
+        parameters: Sequence[object] = (),
+        *,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> int:
+        """Count the traces for which a condition holds."""
+        scope, values = _scope(since, until)
+        statement = f"SELECT count(*) FROM traces WHERE {scope} AND ({where})"  # noqa: S608 - as above
+        with self.read() as connection:
+            number: int = connection.execute(statement, (*values, *parameters)).fetchone()[0]
+            return number
+
+    def summaries(self, trace_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the summaries of these traces, as `query` does; at most 500 of them."""
+        marks = ", ".join("?" * len(trace_ids[:500]))
+        return self.query(f"trace_id IN ({marks})", trace_ids[:500], limit=500)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for the length of a `with` block, which cannot write."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = tables.connect(self._address, read_only=True)
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def retain(self, keep_days: float, keep_bytes: int) -> int:
+        """Forget what is older, and what is oldest beyond a size; returns how many traces went."""
+        return retention.retain(self._writer, self._writing, time.time() - keep_days * 86_400, keep_bytes)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._writing:
+            retention.clear(self._writer)
+            self._pending.clear()
+
+    def size(self) -> int:
+        """Return the bytes that are in use, in the file or in memory."""
+        with self.read() as connection:
+            return retention.used_bytes(connection)
+
+
+def _scope(since: float | None, until: float | None) -> tuple[str, list[object]]:
+    conditions = [(f"start {sign} ?", value) for sign, value in ((">=", since), ("<=", until)) if value is not None]
+    return " AND ".join(condition for condition, _ in conditions) or "1", [value for _, value in conditions]
+
+
+def _with_annotations(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
+    found = [{**dict(row), "annotations": {}} for row in rows]
+    by_id = {row["trace_id"]: row["annotations"] for row in found}
+    ids = list(by_id)
+    for part in (ids[place : place + 500] for place in range(0, len(ids), 500)):
+        marks = ", ".join("?" * len(part))
+        for row in connection.execute(f"SELECT * FROM annotations WHERE trace_id IN ({marks}) ORDER BY place", part):  # noqa: S608 - question marks alone
+            by_id[row["trace_id"]][row["key"]] = writing.annotation_value(row)
+    return found
+
+
+def _memory_address() -> str:
+    """Return the name of a database in this process's memory: one that all its connections share."""
+    name = f"xray-lambda-{os.getpid()}-{next(_MEMORIES)}"
+    shared = sqlite3.sqlite_version_info < (3, 36)  # older ones have no memdb
+    return f"file:{name}?mode=memory&cache=shared" if shared else f"file:/{name}?vfs=memdb"
+
+
+def _opened(path: Path | None, address: str) -> sqlite3.Connection:
+    name = "the memory" if path is None else str(path)
+    if path is not None:
+        _make_private(path)
+    try:
+        connection = tables.connect(address)
+        tables.prepare(connection, name)
+    except sqlite3.Error as fault:
+        raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, and its folder if need be, readable by their owner alone; SQLite gives its log the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    except OSError as fault:
+        raise tables.UnusableStore(f"{path} cannot be used as the store: {fault.strerror}") from fault
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
