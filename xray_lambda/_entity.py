@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xray_lambda._guard import say_once
+
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +53,9 @@ class Entity:
     end_ns: int | None = None
     # Whether the recorder must look twice before this entity becomes a parent: see Recorder.settle.
     unsettled: bool = False
+    # Closed where it could not leave its place to what was current before: there it still is current, a leftover.
+    out_of_turn: bool = False
+    before: Entity | None = None
     # A call into a library: of which stack, and how high in it; see libraries/_kinds.
     stack: str = ""
     layer: int = 0
@@ -96,6 +101,16 @@ class Entity:
 
     def exception(self, error: BaseException, *, remote: bool = False) -> None:
         """Record an exception that the program handles, and mark a fault."""
+
+    def link(self, to: str | Entity, /, **attributes: object) -> None:  # noqa: ARG002
+        """Say which other trace a segment's work belongs to as well: by its header, a `traceparent`, or an entity.
+
+        X-Ray takes 20 links a segment, and none elsewhere: Lambda's own segment and subsegments record none.
+        """
+        say_once(10, "link", "xray_lambda: a link was left out: X-Ray takes them on segments of one's own alone")
+
+    def abandon(self) -> None:
+        """Close the entity where nothing may be made current: as the collector would, in the middle of anything."""
 
     def __enter__(self) -> Self:
         return self

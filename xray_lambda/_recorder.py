@@ -101,7 +101,7 @@ class Recorder:
         An entity that was closed out of turn gives its place to the one before it, and one that an earlier
         invocation left behind to the facade of this one.
         """
-        while isinstance(entity, Recording) and entity.out_of_turn:
+        while entity is not None and entity.out_of_turn:
             entity = entity.before
         if entity is None:
             return self.join()

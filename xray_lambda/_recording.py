@@ -82,6 +82,11 @@ class Recording(Entity):
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
 
+    @guarded
+    def abandon(self) -> None:
+        self.unsettled = self.out_of_turn = True
+        self.close()
+
     def close(self) -> None:
         """Encode this entity with its finished children and hand the text on; a second call does nothing.
 

@@ -1,16 +1,22 @@
-"""Sections: what may stand in a document's `http`, `aws` and `sql`; nothing else does. And metadata's namespaces."""
+"""Sections: what may stand in a document's `http`, `aws`, `sql`, `links`; nothing else does. And metadata's names."""
 
 from __future__ import annotations
 
+from xray_lambda import _header
+from xray_lambda._entity import Entity
 from xray_lambda._values import Budget, clean, snapshot
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
 # Lengths in characters: X-Ray takes 250 of what has no rule of its own, and leaves SQL and AWS values open.
 _MAX_TEXT = 250
 _MAX_SQL = 10_000
 _MAX_AWS_BYTES = 10_000
+# X-Ray takes 20 links a segment, and 100 a trace, which nobody can count from here.
+MAX_LINKS = 20
+_MAX_LINK_BYTES = 500
 
 _REQUEST = ("method", "url", "user_agent", "client_ip")
 _AWS_TEXTS = ("operation", "account_id", "region", "request_id", "queue_url", "table_name")
@@ -50,6 +56,32 @@ def sql_fields(fields: Mapping[str, object]) -> dict[str, object]:
         known["url"] = _text(without_secrets(str(fields["url"])), _MAX_SQL)
     preparation = fields.get("preparation")
     return known | {"preparation": preparation} if preparation in _PREPARATIONS else known
+
+
+def link_fields(to: object, attributes: Mapping[str, object]) -> dict[str, object] | None:
+    """Return the link to what a trace header or an entity stands for; None where that cannot be told."""
+    header = to.header() if isinstance(to, Entity) else _read(to)
+    if header is None or header.root is None or header.parent is None:
+        return None
+    link: dict[str, object] = {"trace_id": header.root, "id": header.parent}
+    return {**link, "attributes": snapshot(attributes, Budget(_MAX_LINK_BYTES))} if attributes else link
+
+
+def add_link(links: list[dict[str, object]], link: dict[str, object]) -> None:
+    """Add a link, once, unless X-Ray would take no more."""
+    if len(links) < MAX_LINKS and not any(
+        one["id"] == link["id"] and one["trace_id"] == link["trace_id"] for one in links
+    ):
+        links.append(link)
+
+
+def _read(header: object) -> _header.TraceHeader | None:
+    if isinstance(header, _header.TraceHeader):
+        return header
+    if not isinstance(header, str):
+        return None
+    found = _header.parse(header)
+    return found if found.root else _header.parse_traceparent(header)
 
 
 def metadata_namespace(name: object) -> str:

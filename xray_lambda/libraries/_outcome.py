@@ -71,7 +71,7 @@ def _stay_open(steps: Steps, sub: Entity, until: Until) -> None:
 
 def leave(sub: Entity) -> None:
     if _get_current() is sub:
-        _set_current(sub.before)  # type: ignore[attr-defined]  # one that is sampled has it
+        _set_current(sub.before)
 
 
 def failed(steps: Steps, sub: Entity, error: BaseException) -> None:
