@@ -16,7 +16,7 @@ from interpreters import Interpreter, Search, report
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 MAIN = ROOT / ".venv"
-PINS = ("constraints.txt", "libraries.txt", "aws.txt", "oldest.txt", "oldest-aws.txt", "sam.txt")
+PINS = ("constraints.txt", "libraries.txt", "aws.txt", "newest-web.txt", "oldest.txt", "oldest-aws.txt", "sam.txt")
 MADE_FROM = ("pyproject.toml", "xray_lambda/_version.py", *(f"tools/{name}" for name in PINS))
 
 
@@ -28,7 +28,7 @@ class Environment(NamedTuple):
     """A folder with a Python and what is installed in it: extras of ours, in the versions of the pin files.
 
     A later file of `pins` wins over an earlier one. `optional` are packages that may fail to build, `groups` those of
-    the library tests that run there: tests/libraries/conftest.py has them.
+    the library and web tests that run there: tests/libraries/conftest.py and tests/web/conftest.py have them.
     """
 
     folder: Path
@@ -51,27 +51,33 @@ class Environment(NamedTuple):
 def main_environment(python: Interpreter, extras: str) -> Environment:
     """`.venv`, where the whole suite runs."""
     optional = ("mysqlclient",) if extras == "dev" else ()
-    groups = ("libraries", "boto")
+    groups = ("libraries", "boto", "web")
     return Environment(MAIN, python, extras, ("constraints.txt", "libraries.txt"), optional, groups)
 
 
 def core_environment(python: Interpreter, aws: tuple[str, ...]) -> Environment:
-    """`.venvs/3.X`, where the core tests run, and AWS's libraries are tested in the versions that `aws` pins."""
+    """`.venvs/3.X`, where the core tests run, and AWS's libraries are tested in the versions that `aws` pins.
+
+    With the newest of them go the newest web frameworks.
+    """
     folder = ROOT / ".venvs" / python.version
     if not aws:
         return Environment(folder, python, "test", ("constraints.txt",))
+    if "newest-web.txt" in aws:
+        groups = ("boto", "aws", "web")
+        return Environment(folder, python, "test,aws,web", ("constraints.txt", *aws), groups=groups)
     return Environment(folder, python, "test,aws", ("constraints.txt", *aws), groups=("boto", "aws"))
 
 
 def oldest_environment(python: Interpreter) -> Environment:
-    """`.venvs/oldest`, where the library tests run with the oldest version of each library that we claim, but AWS's."""
+    """`.venvs/oldest`, where library and web tests run with the oldest version of each that we claim, but AWS's."""
     return Environment(
         ROOT / ".venvs" / "oldest",
         python,
-        "test,libraries",
+        "test,libraries,web",
         ("constraints.txt", "oldest.txt"),
         ("mysqlclient",),
-        ("libraries",),
+        ("libraries", "web"),
     )
 
 
@@ -88,10 +94,15 @@ def environments(search: Search) -> list[Environment]:
 
 
 def _pins_for_aws(python: Interpreter, others: list[Interpreter]) -> tuple[str, ...]:
-    """The newest Python gets the newest versions of AWS's libraries, the oldest one the oldest."""
+    """The newest Python gets the newest of AWS's libraries and of web frameworks, the oldest one the oldest."""
     if python is others[-1]:
-        return ("libraries.txt", "aws.txt")
+        newest = ("libraries.txt", "aws.txt")
+        return (*newest, "newest-web.txt") if _number(python) >= (3, 12) else newest
     return ("oldest-aws.txt",) if python is others[0] else ()
+
+
+def _number(python: Interpreter) -> tuple[int, ...]:
+    return tuple(int(part) for part in python.version.split("."))
 
 
 def ensure(environment: Environment) -> None:

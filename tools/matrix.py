@@ -1,4 +1,4 @@
-"""Runs the whole suite on Python 3.11, library tests with the oldest libraries, core tests on every other Python."""
+"""Runs the whole suite on Python 3.11, library and web tests with the oldest, core tests on every other Python."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def title(environment: Environment) -> str:
     if environment.folder == MAIN:
         return f"{python}: the whole suite"
     if environment.folder.name == "oldest":
-        return f"{python}: library tests, with the oldest libraries"
+        return f"{python}: library and web tests, with the oldest versions"
     versions = "oldest" if "oldest-aws.txt" in environment.pins else "newest"
     return f"{python}: the core tests" + (f", with AWS's {versions} libraries" if environment.groups else "")
 
@@ -39,7 +39,7 @@ def selection(environment: Environment, options: list[str]) -> list[str]:
     if environment.folder == MAIN:
         return options
     if environment.folder.name == "oldest":
-        return [*options, "-q", "tests/libraries"]
+        return [*options, "-q", "tests/libraries", "tests/web"]
     return [*options, *CORE]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.installed import is_left_out
 from tests.servers.aws import service
 from tests.servers.http import http_server, https_server, proxy_server
 from tests.servers.mariadb import mariadb_server
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.aws import Service
     from tests.servers.http import Server
 
-# Tests of installed libraries, by the group that an environment has or has not. `make test` says in XRAY_TESTS_REQUIRE
-# which groups must run; without it, the tests run whose library is there.
+# Tests of installed libraries, by the group that an environment has or has not.
 INSTALLED = {
     "libraries": {
         "aiohttp", "asyncpg", "flask_sqlalchemy", "httpx", "mysql_connector", "pg8000", "psycopg", "psycopg2",
@@ -45,22 +43,7 @@ IMPORTED_AS = {
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out the tests of libraries that this environment is made without."""
-    stem = collection_path.stem.removeprefix("test_")
-    for extras, libraries in INSTALLED.items():
-        for library in libraries:
-            if f"{stem}_".startswith(f"{library}_"):
-                return None if _is_wanted(library, extras) else True
-    return None
-
-
-def _is_wanted(library: str, extras: str) -> bool:
-    required = os.environ.get("XRAY_TESTS_REQUIRE")
-    if required is not None:
-        return extras in required.split(",")
-    try:
-        return find_spec(IMPORTED_AS.get(library, library)) is not None
-    except ModuleNotFoundError:  # the package around it is missing
-        return False
+    return True if is_left_out(collection_path, INSTALLED, IMPORTED_AS) else None
 
 
 @pytest.fixture(autouse=True)

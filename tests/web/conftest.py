@@ -1,0 +1,36 @@
+"""What tests of doors start from: a daemon, and nothing patched afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.emitters.daemon import Daemon
+from tests.installed import is_left_out
+from xray_lambda import unpatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Tests of installed frameworks and servers, by the group that an environment has or has not.
+INSTALLED = {"web": {"bottle", "django", "flask", "gunicorn", "pages"}}
+IMPORTED_AS = {"pages": "django"}
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests of frameworks that this environment is made without."""
+    return True if is_left_out(collection_path, INSTALLED, IMPORTED_AS) else None
+
+
+@pytest.fixture(autouse=True)
+def nothing_patched_afterwards() -> Iterator[None]:
+    yield
+    unpatch()
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with Daemon() as listening:
+        yield listening
