@@ -1,4 +1,4 @@
-"""A tree of entities -> its root causes, as X-Ray's summaries have them: where a fault, an error or the time came from."""
+"""A tree of entities -> its root causes, as in X-Ray's summaries: where a fault, an error or the time came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xray_lambda.viewer.services import identity, is_call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from xray_lambda.viewer.tree import Entity
@@ -18,18 +18,17 @@ _MOST = 10
 _SHARE = 0.5
 
 
-def root_causes(root: Entity, entities: Iterable[Entity]) -> dict[str, list[dict[str, Any]]]:
+def root_causes(root: Entity, entities: list[Entity]) -> dict[str, list[dict[str, Any]]]:
     """Return the root causes by kind: `fault`, `error`, `responsetime`; kinds without any are left out.
 
     Each has `Services` from the first to the last one on the way, with the path of entities within each.
     """
     causes: dict[str, list[dict[str, Any]]] = {}
-    for entity in entities:
-        for flag in ("fault", "error"):
-            if entity.body.get(flag) is True and not any(child.body.get(flag) is True for child in entity.children):
-                found = causes.setdefault(flag, [])
-                if len(found) < _MOST:
-                    found.append(_cause(_way_to(entity, flag), _failed))
+    for flag in ("fault", "error"):
+        failed = [entity for entity in entities if entity.body.get(flag) is True]
+        if failed:
+            began = [entity for entity in failed if not any(child.body.get(flag) is True for child in entity.children)]
+            causes[flag] = [_cause(_way_to(entity, flag), _failed) for entity in began[:_MOST]]
     path = list(_longest(root))
     if path:
         causes["responsetime"] = [_cause(path, lambda entity: {"Coverage": _coverage(entity, root)})]

@@ -54,25 +54,24 @@ class Service(NamedTuple):
         return not (self.fault or self.error or self.throttle)
 
 
-def services_of(roots: Iterable[Entity]) -> tuple[list[Service], dict[str, int]]:
+def services_of(entities: Iterable[Entity]) -> tuple[list[Service], dict[str, int]]:
     """Return every service's part in a trace, and which of them each segment is, by the segment's id."""
     services: list[Service] = []
-    numbers: dict[str, int] = {}
+    places: dict[str, int] = {}
     ends: dict[str, float] = {}
-    for root in roots:
-        for entity in root.walk():
-            if entity.end is not None:
-                ends[entity.owner.id] = max(ends.get(entity.owner.id, 0.0), entity.end)
-            if entity.is_segment:
-                numbers[entity.id] = len(services)
-                services.append(_of_segment(entity))
-            elif is_call(entity) and not any(child.is_segment for child in entity.children):
-                services.append(_inferred(entity))
-    for key, place in numbers.items():
-        service = services[place]
-        if service.response_time is not None:
-            services[place] = service._replace(duration=max(service.response_time, ends[key] - service.start))
-    return services, numbers
+    for entity in entities:
+        if entity.is_segment:
+            places[entity.id] = len(services)
+            services.append(_of_segment(entity))
+        elif is_call(entity) and not any(child.is_segment for child in entity.children):
+            services.append(_inferred(entity))
+        elif entity.end is not None and entity.end > ends.get(entity.owner.id, entity.owner.end or entity.end):
+            ends[entity.owner.id] = entity.end
+    for key, end in ends.items():
+        service = services[places[key]]
+        if service.duration is not None:
+            services[places[key]] = service._replace(duration=max(service.duration, end - service.start))
+    return services, places
 
 
 def is_call(entity: Entity) -> bool:
@@ -92,65 +91,82 @@ def identity(entity: Entity) -> tuple[str, str]:
 def _of_segment(segment: Entity) -> Service:
     name, kind = identity(segment)
     parent = segment.parent
-    caller, caller_type = (name, CLIENT) if parent is None else identity(parent.owner)
-    call = parent if parent is not None and not parent.is_segment else segment
-    aws = _dictionary(segment.body.get("aws"))
-    ec2 = _dictionary(aws.get("ec2"))
-    ecs = _dictionary(aws.get("ecs"))
+    caller = (name, CLIENT) if parent is None else identity(parent.owner)
+    # How long the caller waited is known to its subsegment; a client has none.
+    waited = None if parent is None or parent.is_segment else parent.duration
+    aws = segment.body.get("aws")
     return _service(
         segment,
-        name,
-        kind,
-        caller,
-        caller_type,
-        call_time=segment.duration if call.duration is None else call.duration,
+        (name, kind, _account(aws), *caller),
+        segment.duration if waited is None else waited,
         root=parent is None,
-        account_id=text(aws.get("account_id")),
-        user=text(segment.body.get("user")),
-        resource_arn=text(segment.body.get("resource_arn")) or text(aws.get("function_arn")),
-        instance_id=text(ec2.get("instance_id")),
-        availability_zone=text(ec2.get("availability_zone")) or text(ecs.get("availability_zone")),
+        inferred=segment.body.get("inferred") is True,
+        host=_host(segment.body, aws) if isinstance(aws, dict) or "resource_arn" in segment.body else _NOWHERE,
     )
 
 
 def _inferred(call: Entity) -> Service:
-    name, kind = _called(call)
-    caller, caller_type = identity(call.owner)
-    return _service(call, name, kind, caller, caller_type, call_time=call.duration, inferred=True)
+    names = (*_called(call), None, *identity(call.owner))
+    return _service(call, names, call.duration, root=False, inferred=True, host=_NOWHERE)
 
 
-def _service(entity: Entity, name: str, kind: str, caller: str, caller_type: str, **more: Any) -> Service:
+def _service(
+    entity: Entity,
+    names: tuple[str, str, str | None, str, str],
+    call_time: float | None,
+    *,
+    root: bool,
+    inferred: bool,
+    host: tuple[str | None, str | None, str | None],
+) -> Service:
     body = entity.body
-    http = _dictionary(body.get("http"))
-    request, response = _dictionary(http.get("request")), _dictionary(http.get("response"))
-    details: dict[str, Any] = {
-        "account_id": None,
-        "root": False,
-        "inferred": body.get("inferred") is True,
-        "user": None,
-        "resource_arn": None,
-        "instance_id": None,
-        "availability_zone": None,
-        **more,
-    }
     return Service(
-        name=name,
-        type=kind,
-        caller=caller,
-        caller_type=caller_type,
-        start=entity.start or 0.0,
-        response_time=entity.duration,
-        duration=entity.duration,
-        fault=body.get("fault") is True,
-        error=body.get("error") is True,
-        throttle=body.get("throttle") is True,
-        in_progress=entity.in_progress,
-        status=_status(response.get("status")),
-        method=text(request.get("method")),
-        url=text(request.get("url")),
-        client_ip=text(request.get("client_ip")),
-        user_agent=text(request.get("user_agent")),
-        **details,
+        *names,
+        entity.start or 0.0,
+        entity.duration,
+        entity.duration,
+        call_time,
+        body.get("fault") is True,
+        body.get("error") is True,
+        body.get("throttle") is True,
+        entity.in_progress,
+        root,
+        inferred,
+        *_http(body["http"]) if isinstance(body.get("http"), dict) else _NO_HTTP,
+        text(body.get("user")),
+        *host,
+    )
+
+
+Http = tuple["int | None", "str | None", "str | None", "str | None", "str | None"]
+_NO_HTTP: Http = (None, None, None, None, None)
+_NOWHERE = (None, None, None)
+
+
+def _http(http: dict[str, Any]) -> Http:
+    """Return the status, method, URL, client's address and user agent."""
+    request, response = _dictionary(http.get("request")), _dictionary(http.get("response"))
+    return (
+        _status(response.get("status")),
+        text(request.get("method")),
+        text(request.get("url")),
+        text(request.get("client_ip")),
+        text(request.get("user_agent")),
+    )
+
+
+def _account(aws: object) -> str | None:
+    return text(aws.get("account_id")) if isinstance(aws, dict) else None
+
+
+def _host(body: dict[str, Any], aws: object) -> tuple[str | None, str | None, str | None]:
+    """Return the resource's ARN, the instance's id and the availability zone."""
+    known = _dictionary(aws)
+    ec2, ecs = _dictionary(known.get("ec2")), _dictionary(known.get("ecs"))
+    return (
+        text(body.get("resource_arn")) or text(known.get("function_arn")),
+        text(ec2.get("instance_id")),
+        text(ec2.get("availability_zone")) or text(ecs.get("availability_zone")),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
 
 from xray_lambda.viewer.causes import root_causes
 from xray_lambda.viewer.services import Service, services_of
@@ -79,8 +80,8 @@ def summarize(documents: Iterable[dict[str, Any]]) -> Summary:
     roots = assemble(bodies)
     if not roots:
         raise ValueError("a trace without documents has no summary")
-    services, places = services_of(roots)
     entities = [entity for root in roots for entity in root.walk()]
+    services, places = services_of(entities)
     start, end = _times(entities)
     annotations = _annotations(entities, places)
     root = _root(roots)
@@ -108,7 +109,7 @@ def summarize(documents: Iterable[dict[str, Any]]) -> Summary:
         cold_start=_cold_start(entities, annotations),
         documents=len(bodies),
         subsegments=sum(not entity.is_segment for entity in entities),
-        root_causes=json.dumps(causes, separators=(",", ":")) if causes else None,
+        root_causes=orjson.dumps(causes).decode() if causes else None,
         services=services,
         annotations=annotations,
     )

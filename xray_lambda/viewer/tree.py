@@ -15,11 +15,25 @@ MISSING = "missing"  # in the body of a segment that stands in for one that neve
 class Entity:
     """A segment or a subsegment in its place. `owner` is the segment it belongs to, itself for a segment.
 
-    Times are seconds since the epoch; `end` is None while it is in progress. `missing` says of a segment that it
-    stands in for one that never came, as Lambda's own never reach a daemon outside of Lambda.
+    Times are seconds since the epoch; `end` and `duration` are None while it is in progress, `name` is empty where
+    the document has none. `missing` says of a segment that it stands in for one that never came, as Lambda's own
+    never reach a daemon outside of Lambda.
     """
 
-    __slots__ = ("body", "children", "end", "id", "is_segment", "missing", "owner", "parent", "parent_id", "start")
+    __slots__ = (
+        "body",
+        "children",
+        "duration",
+        "end",
+        "id",
+        "is_segment",
+        "missing",
+        "name",
+        "owner",
+        "parent",
+        "parent_id",
+        "start",
+    )
 
     def __init__(self, body: dict[str, Any], key: str, parent_id: str | None, *, is_segment: bool) -> None:
         self.body = body
@@ -30,23 +44,19 @@ class Entity:
         self.parent: Entity | None = None
         self.children: list[Entity] = []
         self.owner: Entity = self
-        self.start = number(body.get("start_time"))
-        self.end = number(body.get("end_time"))
+        self.name = text(body.get("name")) or ""
+        self.lasted(number(body.get("start_time")), number(body.get("end_time")))
 
-    @property
-    def name(self) -> str:
-        """The name; empty where the document has none."""
-        return text(self.body.get("name")) or ""
+    def lasted(self, start: float | None, end: float | None) -> None:
+        """Set when it started and ended."""
+        self.start = start
+        self.end = end
+        self.duration = None if start is None or end is None else max(0.0, end - start)
 
     @property
     def in_progress(self) -> bool:
         """Say whether its end is still to come."""
         return bool(self.body.get("in_progress")) or (self.end is None and not self.missing)
-
-    @property
-    def duration(self) -> float | None:
-        """Seconds from start to end; None while that is not known."""
-        return None if self.start is None or self.end is None else max(0.0, self.end - self.start)
 
     def walk(self) -> Iterator[Entity]:
         """Yield this entity and all below it, parents first, the oldest child first."""
@@ -125,10 +135,9 @@ def _describe(segment: Entity) -> None:
     service = first.body.get("annotations")
     named = service.get("Service") if isinstance(service, dict) else None
     body = segment.body
-    body["name"] = text(named) or first.name
-    segment.start = first.start
-    if not any(child.in_progress for child in children):
-        segment.end = max((child.end for child in children if child.end is not None), default=None)
+    body["name"] = segment.name = text(named) or first.name
+    ends = [child.end for child in children if child.end is not None and not child.in_progress]
+    segment.lasted(first.start, max(ends) if len(ends) == len(children) else None)
     if isinstance(service, dict) and "ColdStart" in service:  # only a Lambda function says that
         body["origin"] = "AWS::Lambda::Function"
     if isinstance(first.body.get("http"), dict) and first.body.get("namespace") is None:
