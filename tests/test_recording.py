@@ -254,6 +254,16 @@ def test_an_exception_is_recorded_where_it_was_raised_and_named_by_its_id_above(
     assert [node.flags for node in traces.one.walk()] == [{"fault"}] * 3
 
 
+def test_an_exception_recorded_by_hand_is_still_told_of_where_it_goes_on(traces: Traces) -> None:
+    with pytest.raises(ValueError, match="no"), subsegment("work") as sub:
+        try:
+            raise ValueError("no")
+        except ValueError as error:
+            sub.exception(error)
+            raise
+    assert [one["message"] for one in traces.one.exceptions] == ["no"]
+
+
 def test_a_new_exception_of_the_same_kind_is_recorded_anew(traces: Traces) -> None:
     with subsegment("root"):
         for name in ("first", "second"):

@@ -212,7 +212,9 @@ class Recording(Entity):
     def exception(self, error: BaseException, *, remote: bool = False) -> None:
         if self.end_ns is None:
             self.flag("fault")
-            self._all_details()["cause"] = self._cause(error, remote=remote)
+            cause, details = self._cause(error, remote=remote), self._all_details()
+            if not _tells_of(details.get("cause"), cause):  # one that was recorded by hand, and goes on its way
+                details["cause"] = cause
 
     def _cause(self, error: BaseException, *, remote: bool) -> object:
         root = self.root
@@ -241,6 +243,10 @@ class Recording(Entity):
 
     def _section(self, name: str) -> dict[str, object]:
         return self._all_details().setdefault(name, {})  # type: ignore[return-value]
+
+
+def _tells_of(cause: object, exception_id: object) -> bool:
+    return isinstance(cause, dict) and any(one["id"] == exception_id for one in cause["exceptions"])
 
 
 def _drained(waiting: list[str]) -> list[str]:
