@@ -263,7 +263,8 @@ def test_an_exception_recorded_by_hand_is_still_told_of_where_it_goes_on(traces:
                 sub.exception(error)
                 raise
 
-    pytest.raises(ValueError, work)
+    with pytest.raises(ValueError, match="no"):
+        work()
     assert [one["message"] for one in traces.one.exceptions] == ["no"]
 
 
