@@ -1,0 +1,10 @@
+"""X-Ray's filter expressions: `parse` one, then look in the store with `where`, or at one summary with `matches`."""
+
+from xray_lambda.viewer.filters.completion import Completion, Known, complete
+from xray_lambda.viewer.filters.nodes import EVERYTHING
+from xray_lambda.viewer.filters.parser import parse
+from xray_lambda.viewer.filters.predicate import matches
+from xray_lambda.viewer.filters.sql import Condition, where
+from xray_lambda.viewer.filters.tokens import FilterError
+
+__all__ = ["EVERYTHING", "Completion", "Condition", "FilterError", "Known", "complete", "matches", "parse", "where"]
