@@ -25,7 +25,7 @@ FLOORS = (
     ("testing",),
     ("lambda_runtime", "web"),
     ("libraries",),
-    ("_traced",),
+    ("_records", "_traced"),
     ("_api", "logs"),
     ("_recorder",),
     ("_emitters", "sampling", "plugins"),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         trace_id,
     )
     from xray_lambda._recorder import SegmentNotFoundError, configure
+    from xray_lambda._records.batch import records
+    from xray_lambda._records.traced import traced_record
     from xray_lambda._traced import traced
     from xray_lambda._version import VERSION as __version__  # noqa: N811 - a constant under Python's name for it
     from xray_lambda.lambda_runtime.handler import traced_handler
@@ -36,12 +38,14 @@ __all__ = [
     "patch",
     "patch_all",
     "patch_modules",
+    "records",
     "segment",
     "subsegment",
     "trace_header",
     "trace_id",
     "traced",
     "traced_handler",
+    "traced_record",
     "unpatch",
     "unpatch_modules",
 ]
@@ -59,12 +63,14 @@ _HOMES = {
     "patch": "libraries",
     "patch_all": "libraries",
     "patch_modules": "libraries.modules",
+    "records": "_records.batch",
     "segment": "_api",
     "subsegment": "_api",
     "trace_header": "_api",
     "trace_id": "_api",
     "traced": "_traced",
     "traced_handler": "lambda_runtime.handler",
+    "traced_record": "_records.traced",
     "unpatch": "libraries",
     "unpatch_modules": "libraries.modules",
 }
