@@ -1,1 +1,1 @@
-"""The doors of servers: each turns a request into a segment; what they share stands in `_arrival`, `_door`, `_exchange`."""
+"""The doors of servers: each makes a segment of a request; they share `_arrival`, `_door` and `_exchange`."""

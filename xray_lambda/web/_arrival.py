@@ -82,6 +82,11 @@ def address(text: str) -> str | None:
     return host
 
 
+def as_in_url(path: str) -> str:
+    """Return a path, unquoted as servers hand it over, so that a `?` or `#` in it begins no query and no fragment."""
+    return path.replace("?", "%3F").replace("#", "%23")
+
+
 def without_default_port(scheme: str, host: str) -> str:
     """Return a host as it is written in a URL: without the port that its scheme has anyway."""
     return host.removesuffix(_DEFAULT_PORTS.get(scheme, ""))

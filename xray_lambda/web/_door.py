@@ -55,20 +55,23 @@ class Door:
         try:
             recorder = active()
             header = arrival.header()
+            if self._is_ignored(recorder, arrival.path):
+                return Exchange(_left_alone(recorder, header), answers=False)
             entity = self._entity(recorder, arrival, header)
             if entity.sampled:
                 entity.details = self._about(arrival, entity)  # type: ignore[attr-defined]
-            return Exchange(entity, asked=header.sampled == "?")
+            exchange = Exchange(entity, asked=header.sampled == "?")
+            if recorder.config.early and entity.sampled:
+                entity.announce()  # type: ignore[attr-defined]  # what is sampled can be
+            return exchange
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
             return NOTHING
 
     def _entity(self, recorder: Recorder, arrival: Arrival, header: TraceHeader) -> Entity:
-        if self._is_ignored(recorder, arrival.path):
-            return UntracedSegment(header if header.root else None)
         name = self._name(recorder, arrival.host)
         if recorder.in_lambda:
-            return _joined(recorder, arrival).child(name)
+            return _joined(recorder, header, name)
         request = SamplingRequest(name, arrival.host, arrival.method, arrival.path)
         return recorder.segment(name, header, request)
 
@@ -98,14 +101,27 @@ class Door:
         return {**(entity.details or {}), "http": {"request": request}}  # type: ignore[attr-defined]
 
 
-def _joined(recorder: Recorder, arrival: Arrival) -> Entity:
-    """Return what a request belongs to in Lambda: the invocation, or its own trace where the runtime says of none."""
+def _left_alone(recorder: Recorder, header: TraceHeader) -> Entity:
+    """Return what a request that nothing is recorded of works under: calls pass on the trace that it came with."""
+    if recorder.in_lambda:
+        header = current_entity().header() or header
+    return UntracedSegment(header if header.root else None)
+
+
+def _joined(recorder: Recorder, header: TraceHeader, name: str) -> Entity:
+    """Return a subsegment of what a request belongs to in Lambda: the invocation.
+
+    Where the runtime says of none, as behind the Lambda Web Adapter, it is the trace of the request's own header.
+    """
     entity = current_entity()
-    if entity is UNTRACED and not recorder.read_header() and arrival.trace:
-        entity = recorder.enter(str(arrival.header()))
-    if isinstance(entity, FacadeSegment) and not entity.handler.sampled:
-        return entity
-    return entity
+    if entity is UNTRACED and header.root and not recorder.read_header():
+        entity = recorder.enter(str(header))
+    if not entity.sampled:
+        return UntracedSegment(entity.header())
+    sub = entity.child(name)
+    if isinstance(entity, FacadeSegment) and entity.handler is UNTRACED:
+        entity.handler = sub  # what the program puts on Lambda's segment has a place
+    return sub
 
 
 _patterns: dict[tuple[str, ...], re.Pattern[str] | None] = {}
@@ -126,4 +142,5 @@ def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def _expression(pattern: str) -> str:
-    return "".join(".*" if char == "*" else "." if char == "?" else re.escape(char) for char in re.sub(r"\*+", "*", pattern))
+    text = re.sub(r"\*+", "*", pattern)
+    return "".join(".*" if char == "*" else "." if char == "?" else re.escape(char) for char in text)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from xray_lambda._guard import swallow
-from xray_lambda.web._arrival import Arrival, without_default_port
+from xray_lambda._guard import guarded, swallow
+from xray_lambda.web._arrival import Arrival, as_in_url, without_default_port
 from xray_lambda.web._door import Door
-from xray_lambda.web._exchange import HEADER, Exchange
+from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
+from xray_lambda.web._wsgi_bodies import until_sent
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     StartResponse = Callable[..., Callable[[bytes], object]]
     App = Callable[[Environ, StartResponse], Iterable[bytes]]
+    Headers = list[tuple[str, str]]
+    # What a framework knows of a request by the time that it is answered.
+    Describe = Callable[[Environ, Exchange], None]
+    User = bool | Callable[[Any], str | None]
 
 __all__ = ["XRayMiddleware"]
 
@@ -26,7 +31,8 @@ __all__ = ["XRayMiddleware"]
 class XRayMiddleware:
     """Wraps a WSGI app (PEP 3333). Example: `app = XRayMiddleware(app, service="shop", ignore_paths="/health*")`.
 
-    `hosts="*.example.com"` lets those hosts name their segments; `user_agent=True` records that header.
+    `hosts="*.example.com"` lets those hosts name their segments; `user_agent=True` records that header, `user=True`
+    the environ's REMOTE_USER, `user=function` what that returns for the environ.
     """
 
     def __init__(
@@ -37,29 +43,56 @@ class XRayMiddleware:
         hosts: str | None = None,
         ignore_paths: str | Iterable[str] = (),
         user_agent: bool = False,
+        user: User = False,
     ) -> None:
         self.app = app
         self.door = Door(service=service, hosts=hosts, ignore_paths=ignore_paths, user_agent=user_agent)
+        self.user = user
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return run(self.door, self.app, environ, start_response)
+        """Answer a request, as the app does."""
+        return run(self.door, self.app, environ, start_response, self._describe)
+
+    def _describe(self, environ: Environ, exchange: Exchange) -> None:
+        say_user(exchange, self.user, environ, environ.get("REMOTE_USER"))
 
 
-def run(door: Door, app: App, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Call a WSGI app through a door."""
-    exchange = opened(door, environ)
+def say_user(exchange: Exchange, user: User, request: object, known: str | None) -> None:
+    """Record who asked, where that is wanted: whom the server knows, or who `user(request)` says it is."""
+    if not user:
+        return
+    name = user(request) if callable(user) else known
+    if name:
+        exchange.entity.user(name)
+
+
+def run(
+    door: Door, app: App, environ: Environ, start_response: StartResponse, describe: Describe | None = None
+) -> Iterable[bytes]:
+    """Call a WSGI app through a door; not where another door has opened for this request already."""
+    around = environ.get(KEY)
+    if around is not None and not around.ended:
+        return app(environ, start_response)
+    exchange = environ[KEY] = opened(door, environ)
     try:
-        body = app(environ, partial(_start, exchange, start_response))
+        body = app(environ, _Start(exchange, start_response, describe, environ))
     except BaseException as error:
+        exchange.leave()
+        _described(exchange, describe, environ)
         exchange.end(error)
         raise
     exchange.leave()
-    return Body(body, exchange)
+    return until_sent(body, environ.get("wsgi.file_wrapper"), exchange)
 
 
 def opened(door: Door, environ: Environ) -> Exchange:
-    """Return the exchange of a request as WSGI has it."""
-    return door.open(arrival_of(environ))
+    """Return the exchange of a request as WSGI has it; never raises."""
+    try:
+        arrival = arrival_of(environ)
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+        return NOTHING
+    return door.open(arrival)
 
 
 def arrival_of(environ: Environ) -> Arrival:
@@ -68,7 +101,7 @@ def arrival_of(environ: Environ) -> Arrival:
     return Arrival(
         get("REQUEST_METHOD") or "GET",
         get("HTTP_HOST") or get("SERVER_NAME"),
-        (get("SCRIPT_NAME") or "") + (get("PATH_INFO") or "") or "/",
+        path_of(environ),
         partial(url_of, environ),
         peer=get("REMOTE_ADDR"),
         trace=get("HTTP_X_AMZN_TRACE_ID"),
@@ -78,98 +111,66 @@ def arrival_of(environ: Environ) -> Arrival:
     )
 
 
+def path_of(environ: Environ) -> str:
+    """Return the whole path as text: PEP 3333 hands bytes over as latin-1, and they were UTF-8 most likely."""
+    path = (environ.get("SCRIPT_NAME") or "") + (environ.get("PATH_INFO") or "") or "/"
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
 def url_of(environ: Environ) -> str:
     """Return the URL that was asked for, without its query: PEP 3333, "URL Reconstruction"."""
     get = environ.get
     scheme = get("wsgi.url_scheme") or "http"
     host = get("HTTP_HOST") or f"{get('SERVER_NAME')}:{get('SERVER_PORT')}"
-    path = (get("SCRIPT_NAME") or "") + (get("PATH_INFO") or "")
-    # PEP 3333 hands bytes over as latin-1 text; they were UTF-8 most likely.
-    path = path.encode("latin-1", "replace").decode("utf-8", "replace") or "/"
-    return f"{scheme}://{without_default_port(scheme, host)}{path}"
+    return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(path_of(environ))}"
 
 
-def _start(
-    exchange: Exchange,
-    start_response: StartResponse,
-    status: str,
-    headers: list[tuple[str, str]],
-    exc_info: ExcInfo | None = None,
-) -> Callable[[bytes], object]:
-    """Begin the answer, with our header; a server takes two arguments or three."""
-    try:
-        headers = answered(exchange, status, headers)
-        if exc_info is not None:  # the program answers with an error page for this exception
-            exchange.failed(exc_info[1])
-    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        swallow(fault)
-    return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+class _Start:
+    """The `start_response` that the program is given: it begins the answer, with our header."""
+
+    __slots__ = ("_describe", "_environ", "_exchange", "_start_response")
+
+    def __init__(
+        self, exchange: Exchange, start_response: StartResponse, describe: Describe | None, environ: Environ
+    ) -> None:
+        self._exchange = exchange
+        self._start_response = start_response
+        self._describe = describe
+        self._environ = environ
+
+    def __call__(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
+        exchange = self._exchange
+        if exchange.entity.sampled:
+            _described(exchange, self._describe, self._environ)
+        try:
+            if exc_info is not None:  # the program answers with an error page for this exception
+                exchange.failed(exc_info[1])
+            headers = answered(exchange, status, headers)
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
+        if exc_info is None:  # a server takes two arguments or three
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
 
 
-def answered(exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+@guarded
+def _described(exchange: Exchange, describe: Describe | None, environ: Environ) -> None:
+    if describe is not None and exchange.entity.sampled:
+        describe(environ, exchange)
+
+
+def answered(exchange: Exchange, status: str, headers: Headers) -> Headers:
     """Record an answer's status line and length; return its headers with the trace's, in a list of their own."""
-    if exchange.entity.sampled:
+    if exchange.entity.sampled and status[:3].isdigit():
         exchange.answered(int(status[:3]), _content_length(headers))
     value = exchange.response_header()
-    return headers if value is None else [*headers, (HEADER, value)]
+    if value is None or any(len(name) == 15 and name.lower() == "x-amzn-trace-id" for name, _ in headers):
+        return headers
+    return [*headers, (HEADER, value)]
 
 
-def _content_length(headers: list[tuple[str, str]]) -> int | None:
+def _content_length(headers: Headers) -> int | None:
     for name, value in headers:
         if len(name) == 14 and name.lower() == "content-length":
             return int(value) if value.isascii() and value.isdigit() else None
     return None
-
-
-class Body:
-    """An answer's body: each bit of it is made with the request current, and its end is the request's."""
-
-    __slots__ = ("_body", "_chunks", "_exchange")
-
-    def __init__(self, body: Iterable[bytes], exchange: Exchange) -> None:
-        self._body = body
-        self._chunks: Iterator[bytes] | None = None
-        self._exchange = exchange
-
-    def __iter__(self) -> Body:
-        return self
-
-    def __next__(self) -> bytes:
-        exchange = self._exchange
-        exchange.resume()
-        try:
-            if self._chunks is None:
-                self._chunks = iter(self._body)
-            return next(self._chunks)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            exchange.end(error)
-            raise
-        finally:
-            exchange.leave()
-
-    def __len__(self) -> int:
-        return len(self._body)  # type: ignore[arg-type]  # servers ask, and take TypeError for a no
-
-    def close(self) -> None:
-        """Close the program's own body, and the exchange: PEP 3333 has the server call it however the request ends."""
-        exchange = self._exchange
-        exchange.resume()
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:
-            exchange.end(error)
-            raise
-        finally:
-            exchange.end()
-            exchange.leave()
-
-    def __del__(self) -> None:
-        """End the exchange of a server that forgets to close."""
-        try:
-            self._exchange.end()
-        except AttributeError:  # never made in full
-            return
