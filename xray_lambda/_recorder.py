@@ -137,9 +137,15 @@ class Recorder:
         decision = None if header.sampled == "1" or self.sampler is None else self._decision(name, request)
         if decision is None:
             return Segment(self, name, header, _about())
+        return self._decided(name, header, decision)
+
+    def _decided(self, name: str, header: TraceHeader, decision: Decision) -> Segment | UntracedSegment:
+        watch = decision.watch
         if decision.sampled:
-            return Segment(self, name, header, _ruled(_about(), decision.rule))
-        return UntracedSegment(TraceHeader(header.root, header.parent, "0", header.extra))
+            about = _ruled(_about(), decision.rule)
+            return (watch.segment if watch else Segment)(self, name, header, about)
+        header = TraceHeader(header.root, header.parent, "0", header.extra)
+        return watch.untraced(self, name, header) if watch else UntracedSegment(header)
 
     def _decision(self, name: str, request: SamplingRequest | None) -> Decision | None:
         """Ask the sampler; a fault of ours records the trace, which shows that something is wrong."""

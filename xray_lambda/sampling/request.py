@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
+    from xray_lambda.sampling.anomalies import Watch
+
     class Sampler(Protocol):
         """Decides whether a trace that begins here is recorded; called by many threads at once."""
 
@@ -40,13 +42,17 @@ class SamplingRequest:
 
 
 class Decision:
-    """Whether a trace is recorded, and the rule of X-Ray's that says so; None where it was a local one."""
+    """Whether a trace is recorded, the rule of X-Ray's that says so, and what counts how its requests end.
 
-    __slots__ = ("rule", "sampled")
+    `rule` is None where a local one decided, `watch` where X-Ray does not want to know.
+    """
 
-    def __init__(self, sampled: bool, rule: str | None = None) -> None:  # noqa: FBT001 - by position, for speed
+    __slots__ = ("rule", "sampled", "watch")
+
+    def __init__(self, sampled: bool, rule: str | None = None, watch: Watch | None = None) -> None:  # noqa: FBT001 - by position, for speed
         self.sampled = sampled
         self.rule = rule
+        self.watch = watch
 
 
 RECORD = Decision(True)
