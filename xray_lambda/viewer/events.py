@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-Kind = Literal["traces", "rejected", "status", "cleared"]
+Kind = Literal["traces", "rejected", "status", "cleared", "end"]
 # A listener that falls this far behind loses what is oldest: it shows the newest anyway.
 FURTHEST_BEHIND = 1_000
 
 
 class Event(NamedTuple):
     """One happening: `traces` has the ids of traces that came or changed, `rejected` a Rejection as a dict,
-    `status` the counters, `cleared` nothing.
+    `status` the counters, `cleared` and `end` nothing.
     """
 
     kind: Kind
@@ -48,6 +48,10 @@ class Events:
         with self._lock:
             self._listeners.discard(hear)
 
+    def close(self) -> None:
+        """End every `listen`, since the viewer ends."""
+        self.tell("end")
+
     async def listen(self, timeout: float = 15.0) -> AsyncIterator[Event | None]:
         """Yield events on the running loop as they come, and None after each `timeout` seconds without one."""
         loop, waiting, come = (
@@ -68,7 +72,10 @@ class Events:
                     if not waiting and not await _came(come, timeout):
                         yield None
                 while waiting:
-                    yield waiting.popleft()
+                    event = waiting.popleft()
+                    if event.kind == "end":
+                        return
+                    yield event
         finally:
             self.remove(hear)
 

@@ -62,7 +62,7 @@ class Store:
 
     def put(self, documents: Iterable[Document]) -> None:
         """Store documents in one transaction; `settle` summarises them. A complete one replaces one in progress."""
-        with self._writing, _transaction(self._writer):
+        with self._writing, tables.transaction(self._writer):
             touched = writing.put(self._writer, documents)
         self._pending.touch(touched, time.monotonic())
 
@@ -78,7 +78,7 @@ class Store:
                 due = self._pending.due(time.monotonic() - quiet)
                 if not due:
                     break
-                with _transaction(self._writer):
+                with tables.transaction(self._writer):
                     costs = writing.summarize(self._writer, due, time.time())
                 self._pending.done(costs, time.monotonic())
             settled += due
@@ -144,6 +144,20 @@ class Store:
         finally:
             self._idle.append(connection)
 
+    def changed_since(self, moment: float) -> list[str]:
+        """Return the ids of traces that were summarised since a moment, the last 500 of them."""
+        with self.read() as connection:
+            rows = connection.execute(
+                "SELECT trace_id FROM traces WHERE changed >= ? ORDER BY changed DESC LIMIT 500", (moment,)
+            )
+            return [row["trace_id"] for row in rows]
+
+    def foreign_version(self) -> int:
+        """Return a number that changes when another process has written into the same file."""
+        with self._writing:
+            number: int = self._writer.execute("PRAGMA data_version").fetchone()[0]
+            return number
+
     def retain(self, keep_days: float, keep_bytes: int) -> int:
         """Forget what is older, and what is oldest beyond a size; returns how many traces went."""
         return retention.retain(self._writer, self._writing, time.time() - keep_days * 86_400, keep_bytes)
@@ -190,6 +204,8 @@ def _opened(path: Path | None, address: str) -> sqlite3.Connection:
     try:
         connection = tables.connect(address)
         tables.prepare(connection, name)
+        if path is not None:
+            path.chmod(0o600)
     except sqlite3.Error as fault:
         raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
     return connection
@@ -200,18 +216,5 @@ def _make_private(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.chmod(0o600)
     except OSError as fault:
         raise tables.UnusableStore(f"{path} cannot be used as the store: {fault.strerror}") from fault
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 
 from xray_lambda.viewer.store import tables
 
 if TYPE_CHECKING:
-    import sqlite3
     import threading
 
 AT_ONCE = 500
@@ -52,20 +52,16 @@ def _oldest(connection: sqlite3.Connection, before: float | None) -> list[tuple[
 def _forget(connection: sqlite3.Connection, ids: list[tuple[str]]) -> None:
     if not ids:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with tables.transaction(connection):
         for name in _ALL:
             connection.executemany(f"DELETE FROM {name} WHERE trace_id = ?", ids)  # noqa: S608 - a table of ours
-    finally:
-        connection.execute("COMMIT")
 
 
 def clear(connection: sqlite3.Connection) -> None:
     """Forget everything, and give the room back."""
-    connection.execute("BEGIN IMMEDIATE")
-    for name in _ALL:
-        connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
-    connection.execute("COMMIT")
+    with tables.transaction(connection):
+        for name in _ALL:
+            connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
     connection.execute("PRAGMA incremental_vacuum").fetchall()
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(sqlite3.Error):  # somebody is reading: the log shrinks another time
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

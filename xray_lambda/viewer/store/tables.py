@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import zlib
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from xray_lambda.viewer.services import Service
 from xray_lambda.viewer.summaries import COLUMNS, Annotation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 APPLICATION = 0x58726179  # "Xray", in the file's header
@@ -50,7 +51,7 @@ class UnusableStore(Exception):
     """The file cannot be the store; the text says why and what to do."""
 
 
-_MARKS = ("application_id", "user_version")
+_MARKS = {"application_id": APPLICATION, "user_version": VERSION}
 
 
 def connect(address: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -76,10 +77,9 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             # How the file is laid out has to be said before there is anything in it.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in (*_SCHEMA, f"PRAGMA application_id = {APPLICATION}", f"PRAGMA user_version = {VERSION}"):
-                connection.execute(statement)
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for statement in (*_SCHEMA, *(f"PRAGMA {mark} = {value}" for mark, value in _MARKS.items())):
+                    connection.execute(statement)
         elif application != APPLICATION:
             raise UnusableStore(f"{name} is a database of another program: name another file with --store")
         elif version != VERSION:
@@ -97,3 +97,16 @@ def _tune(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = MEMORY")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all that happens in the `with` block, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
