@@ -28,7 +28,8 @@ FLOORS = (
     ("_records", "_traced"),
     ("_api", "logs"),
     ("_recorder",),
-    ("_emitters", "sampling", "plugins"),
+    ("sampling",),
+    ("_emitters", "plugins"),
     ("_entities",),
     ("_recording",),
     ("_annotations", "_cause", "_document", "_sections"),
@@ -40,7 +41,9 @@ FLOORS = (
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {
-    ("_recorder", "sampling.request"),  # nothing of sampling in Lambda, whose service decides
+    ("_recorder", "sampling.choice"),  # nothing of sampling in Lambda, whose service decides
+    ("_recorder", "sampling.request"),  # the same
+    ("sampling.choice", "sampling.clients"),  # few programs send straight to X-Ray
     ("_recording", "_cause"),  # no exception, no need
     ("_entities", "_sections"),  # no link, no need
     ("_recording", "_sections"),  # no metadata, no call to a service, no need

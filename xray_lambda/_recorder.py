@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from _thread import RLock
 from functools import cache
 
 from xray_lambda import _config, _guard, _header, _ids
@@ -21,6 +22,7 @@ from xray_lambda._version import VERSION
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from xray_lambda._config import Config
     from xray_lambda._entity import Emitter, Entity
@@ -186,7 +188,23 @@ _active: Recorder | None = None
 
 def active() -> Recorder:
     """Return the recorder in force; the first call reads the settings."""
-    return _active if _active is not None else use(_default())
+    return _active if _active is not None else _made()
+
+
+_making = RLock()
+
+
+def _made() -> Recorder:
+    """Return the recorder that the settings describe, one for all threads that come first at once.
+
+    None of them waits longer than a second: a fork may leave the lock held for good.
+    """
+    has_lock = _making.acquire(timeout=1)
+    try:
+        return _active if _active is not None else use(_default())
+    finally:
+        if has_lock:
+            _making.release()
 
 
 def use(recorder: Recorder) -> Recorder:
@@ -200,7 +218,16 @@ def use(recorder: Recorder) -> Recorder:
 def _default() -> Recorder:
     config = _load()
     _watch_forks()
-    return Recorder(config, UDPEmitter(config.daemon_address), in_lambda=in_lambda())
+    inside = in_lambda()
+    sampler = None if inside else _sampling().sampler_for(config)
+    return Recorder(config, UDPEmitter(config.daemon_address), sampler=sampler, in_lambda=inside)
+
+
+def _sampling() -> ModuleType:
+    """Return what chooses a sampler: loaded outside Lambda, where it is for us to decide."""
+    from xray_lambda.sampling import choice  # noqa: PLC0415 - milliseconds that Lambda has no use for
+
+    return choice
 
 
 @cache
@@ -229,14 +256,25 @@ def configure(**settings: object) -> None:
     Raises TypeError for an unknown setting and ValueError for a value that makes no sense.
     Example: `configure(service="shop", ignore=(KeyError,))`.
     """
-    _config.load({}, **settings)  # raises before anything changes
+    wanted = _config.load({}, **settings)  # raises before anything changes
+    if wanted.sampling_rules is not None:
+        _sampling().check(wanted.sampling_rules)
     _arguments.update(settings)
     recorder = active()
     before = recorder.config
     recorder.config = _load()
     if str(recorder.config.daemon_address) != str(before.daemon_address):
         recorder.emitter = UDPEmitter(recorder.config.daemon_address)
+    if not recorder.in_lambda and _said_of_sampling(recorder.config) != _said_of_sampling(before):
+        replaced, recorder.sampler = recorder.sampler, _sampling().sampler_for(recorder.config)
+        if replaced is not None:
+            replaced.close()
     _guard.strict = recorder.config.strict
+
+
+def _said_of_sampling(config: Config) -> tuple[object, ...]:
+    """Return the settings that a sampler is made by."""
+    return config.sampling, config.sampling_rules, config.emitter, str(config.daemon_address)
 
 
 def current_entity() -> Entity:

@@ -30,6 +30,9 @@ class Asked:
         self.requests.append(request)
         return self.decision
 
+    def close(self) -> None:
+        """Do nothing."""
+
 
 class Broken:
     """A sampler with a fault of ours."""
