@@ -82,6 +82,7 @@ class CentralSampler:
 
     def start_anew(self) -> None:
         """In a forked child, begin as another client of X-Ray's, with the parent's rules but nothing granted yet."""
+        self._client.start_anew()
         self._client_id = os.urandom(12).hex()
         for account in {*self._accounts.values(), *(rule.account for rule in self._in_force[0].rules)}:
             account.start_anew()

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
             """Report statistics, and return what each rule is granted."""
 
         def close(self) -> None:
-            """Let go of what is open; a call under way in another thread fails."""
+            """Break off a call under way in another thread, if that can be done."""
+
+        def start_anew(self) -> None:
+            """In a forked child, leave the parent its connections."""
 
 
 _SECONDS = 5.0  # for each connecting, sending, receiving
@@ -31,6 +34,10 @@ _MAX_BYTES = 4_000_000
 
 class Unavailable(Exception):
     """X-Ray did not answer, or with an error, or with what makes no sense."""
+
+
+class Unreachable(Unavailable):
+    """Nobody listens there."""
 
 
 class DaemonClient:
@@ -70,19 +77,31 @@ class DaemonClient:
             except OSError:
                 pass  # it is over already
 
+    def start_anew(self) -> None:
+        """In a forked child, leave the parent its connection."""
+        self._connection = None
+
     def _call(self, path: str, members: dict[str, Any]) -> dict[str, Any]:
         end = time.monotonic() + self._seconds_in_all
         connection = self._connection = http.client.HTTPConnection(self.host, self.port, timeout=self._seconds)
         try:
+            _connect(connection)
             connection.request("POST", path, json.dumps(members), {"Content-Type": "application/json"})
             response = connection.getresponse()
             body = _read(response, end)
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         finally:
             self._connection = None
             connection.close()
         return _content(response.status, body)
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except (OSError, UnicodeError) as error:  # a host name may be none
+        raise Unreachable(f"{type(error).__name__}: {error}") from error
 
 
 def _read(response: http.client.HTTPResponse, end: float) -> bytes:

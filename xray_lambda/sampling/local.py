@@ -42,6 +42,9 @@ class LocalSampler:
         rule = self._table.find(request)
         return PASS_ON if rule is None else rule.decide(now)
 
+    def close(self) -> None:
+        """Do nothing: nothing runs in the background."""
+
     def start_anew(self) -> None:
         """In a forked child, begin with the parent's rules."""
         for rule in self._table.rules:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
         def decide(self, request: SamplingRequest) -> Decision:
             """Decide on one request."""
 
+        def close(self) -> None:
+            """End what runs in the background."""
+
 
 class SamplingRequest:
     """What is known of a request when its trace begins; None is not known, and matches every rule.
@@ -65,3 +68,6 @@ class Never:
     def decide(self, request: SamplingRequest) -> Decision:  # noqa: ARG002 - whatever it is
         """Decline."""
         return PASS_ON
+
+    def close(self) -> None:
+        """Do nothing: nothing runs."""
