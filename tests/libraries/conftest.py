@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Tests of installed libraries, by the group that an environment has or has not.
 INSTALLED = {
     "libraries": {
-        "aiohttp", "asyncpg", "aws_lambda_powertools", "celery", "flask_sqlalchemy", "httpx", "mysql_connector", "pg8000",
-        "psycopg", "psycopg2", "pymongo", "pymysql", "redis", "requests", "secrets", "sqlalchemy", "urllib3",
+        "aiohttp", "asyncpg", "aws_lambda_powertools", "celery", "flask_sqlalchemy", "httpx", "mysql_connector",
+        "pg8000", "psycopg", "psycopg2", "pymongo", "pymysql", "redis", "requests", "secrets", "sqlalchemy", "urllib3",
     },
     "boto": {"botocore", "pynamodb", "s3transfer"},
     "aws": {"aiobotocore"},
