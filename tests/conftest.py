@@ -28,6 +28,7 @@ def a_fresh_house(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XRAY_LAMBDA_STRICT", "1")
+    monkeypatch.setenv("XRAY_LAMBDA_HOST", "none")  # no test asks the network where it runs, unless it says so
     monkeypatch.setenv("XRAY_LAMBDA_SAMPLING", "all")  # no test means to lose a trace, or to look for X-Ray's rules
     monkeypatch.setattr(_recorder, "_active", None)
     monkeypatch.setattr(_recorder, "_arguments", {})

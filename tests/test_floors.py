@@ -43,6 +43,8 @@ FLOORS = (
 LATE = {
     ("_recorder", "sampling.choice"),  # nothing of sampling in Lambda, whose service decides
     ("_recorder", "sampling.request"),  # the same
+    ("_recorder", "_emitters.choice"),  # few programs send straight to X-Ray
+    ("_recorder", "plugins"),  # Lambda describes its segment itself
     ("sampling.choice", "sampling.clients"),  # few programs send straight to X-Ray
     ("_recording", "_cause"),  # no exception, no need
     ("_entities", "_sections"),  # no link, no need

@@ -23,6 +23,7 @@ TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know t
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
     from xray_lambda._config import Config
     from xray_lambda._entity import Emitter, Entity
@@ -55,6 +56,7 @@ class Recorder:
         emitter: Emitter,
         *,
         sampler: Sampler | None = None,
+        host: Callable[[], dict[str, Any]] | None = None,
         clock: Callable[[], int] = time.time_ns,
         new_id: Callable[[], str] = _ids.new_id,
         new_trace_id: Callable[[int], str] = _ids.new_trace_id,
@@ -64,12 +66,14 @@ class Recorder:
         self.config = config
         self.emitter = emitter
         self.sampler = sampler  # None: every segment that begins here is recorded
+        self.host = host  # returns what is known of the host by now, the same object as long as that is the same
         self.clock = clock
         self.new_id = new_id
         self.new_trace_id = new_trace_id
         self.read_header = read_header
         self.in_lambda = in_lambda
         self.cold = True  # no invocation has been seen yet
+        self._said: tuple[Config | None, object, dict[str, Any]] = (None, NOWHERE, {})
         self._joined: tuple[str | None, Entity] = (None, UNTRACED)
 
     def enter(self, header: str | None, *, unsettled: bool = False) -> FacadeSegment | Untraced:
@@ -138,16 +142,25 @@ class Recorder:
             return UntracedSegment(header)
         decision = None if header.sampled == "1" or self.sampler is None else self._decision(name, request)
         if decision is None:
-            return Segment(self, name, header, _about())
+            return Segment(self, name, header, self._about())
         return self._decided(name, header, decision)
 
     def _decided(self, name: str, header: TraceHeader, decision: Decision) -> Segment | UntracedSegment:
         watch = decision.watch
         if decision.sampled:
-            about = _ruled(_about(), decision.rule)
+            about = _ruled(self._about(), decision.rule)
             return (watch.segment if watch else Segment)(self, name, header, about)
         header = TraceHeader(header.root, header.parent, "0", header.extra)
         return watch.untraced(self, name, header) if watch else UntracedSegment(header)
+
+    def _about(self) -> dict[str, Any]:
+        """Return what every segment says: see `_said_of`, which is asked again only when what it goes by is new."""
+        host = NOWHERE if self.host is None else self.host()
+        config, known, said = self._said
+        if config is not self.config or known is not host:
+            said = _said_of(self.config, host)
+            self._said = (self.config, host, said)
+        return {**said, "aws": said["aws"].copy()}
 
     def _decision(self, name: str, request: SamplingRequest | None) -> Decision | None:
         """Ask the sampler; a fault of ours records the trace, which shows that something is wrong."""
@@ -173,13 +186,19 @@ def _ruled(about: dict[str, object], rule: str | None) -> dict[str, object]:
     return {**about, "aws": {**aws, "xray": {**aws["xray"], "sampling_rule_name": rule}}}
 
 
-def _about() -> dict[str, object]:
-    """Return what every segment says of the program: its runtime, and who traced it."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    return {
-        "service": {"runtime": sys.implementation.name, "runtime_version": version},
-        "aws": {"xray": {"sdk": "xray_lambda", "sdk_version": VERSION}},
-    }
+NOWHERE: dict[str, Any] = {}
+
+
+def _said_of(config: Config, host: dict[str, Any]) -> dict[str, Any]:
+    """Return what every segment says: the program's version and runtime, its host and logs, and who traced it."""
+    service = {"runtime": sys.implementation.name, "runtime_version": ".".join(map(str, sys.version_info[:3]))}
+    if config.service_version is not None:
+        service["version"] = config.service_version
+    aws = {"xray": {"sdk": "xray_lambda", "sdk_version": VERSION}, **host.get("aws", {})}
+    logs = aws.get("cloudwatch_logs", []) + [{"log_group": name} for name in config.log_groups]
+    if logs:
+        aws["cloudwatch_logs"] = logs
+    return {"service": service, **host, "aws": aws}
 
 
 _arguments: dict[str, object] = {}
@@ -220,7 +239,28 @@ def _default() -> Recorder:
     _watch_forks()
     inside = in_lambda()
     sampler = None if inside else _sampling().sampler_for(config)
-    return Recorder(config, UDPEmitter(config.daemon_address), sampler=sampler, in_lambda=inside)
+    return Recorder(config, _emitter(config, inside), sampler=sampler, host=_host(config, inside), in_lambda=inside)
+
+
+def _emitter(config: Config, inside: bool) -> Emitter:  # noqa: FBT001 - whether we are in Lambda
+    """Return what sends. In Lambda that is UDP: AWS runs the daemon, and a thread would be frozen with its work."""
+    if config.emitter == "udp" or inside:
+        if config.emitter == "direct":
+            message = "xray_lambda: emitter=direct is not for Lambda, where AWS runs the X-Ray daemon: udp is used"
+            _guard.say_once(logging.WARNING, "direct in Lambda", message)
+        return UDPEmitter(config.daemon_address)
+    from xray_lambda._emitters import choice  # noqa: PLC0415 - threads, sockets and more that few programs need
+
+    return choice.emitter_for(config)
+
+
+def _host(config: Config, inside: bool) -> Callable[[], dict[str, Any]] | None:  # noqa: FBT001 - see above
+    """Return what knows the host; Lambda describes its segment itself."""
+    if inside or not config.host:
+        return None
+    from xray_lambda.plugins import Host  # noqa: PLC0415 - nothing of it in Lambda
+
+    return Host(config.host)
 
 
 def _sampling() -> ModuleType:
@@ -263,13 +303,25 @@ def configure(**settings: object) -> None:
     recorder = active()
     before = recorder.config
     recorder.config = _load()
-    if str(recorder.config.daemon_address) != str(before.daemon_address):
-        recorder.emitter = UDPEmitter(recorder.config.daemon_address)
+    if _said_of_sending(recorder.config) != _said_of_sending(before):
+        left, recorder.emitter = recorder.emitter, _emitter(recorder.config, recorder.in_lambda)
+        getattr(left, "close", _nothing)()
+    if recorder.config.host != before.host:
+        recorder.host = _host(recorder.config, recorder.in_lambda)
     if not recorder.in_lambda and _said_of_sampling(recorder.config) != _said_of_sampling(before):
         replaced, recorder.sampler = recorder.sampler, _sampling().sampler_for(recorder.config)
         if replaced is not None:
             replaced.close()
     _guard.strict = recorder.config.strict
+
+
+def _said_of_sending(config: Config) -> tuple[object, ...]:
+    """Return the settings that an emitter is made by."""
+    return config.emitter, str(config.daemon_address)
+
+
+def _nothing() -> None:
+    """Close an emitter that has nothing to be closed."""
 
 
 def _said_of_sampling(config: Config) -> tuple[object, ...]:

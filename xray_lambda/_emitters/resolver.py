@@ -56,6 +56,13 @@ class Resolver:
             self._thread.start()
             atexit.register(self._thread.join, _EXIT_SECONDS)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for a lookup under way, so many seconds at most; says whether nothing is held any more."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(max(seconds, 0))
+        return not self._held
+
     def _is_looking(self) -> bool:
         """Say whether a lookup is under way here: after a fork the thread is listed as dead."""
         return self._thread is not None and self._thread.is_alive()

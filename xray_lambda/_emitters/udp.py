@@ -33,6 +33,7 @@ class UDPEmitter:
         self._socket: _socket.socket | None = None
         self._lock = allocate_lock()  # held while a socket is replaced
         self._watching_forks = False
+        self.lost = 0  # that are known to be: UDP says little
 
     def _look_up(self, address: DaemonAddress) -> Resolver:
         """Return what resolves a host name; numeric addresses, Lambda's among them, save 0.1 ms of loading it."""
@@ -70,7 +71,12 @@ class UDPEmitter:
         try:
             self._socket.send(data)  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001 - the same daemon, down still; another thread may have sent between
+            self.lost += 1
             say_once(logging.DEBUG, "udp refused", "xray_lambda: no X-Ray daemon at %s: %s", self.address, error)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait for a look-up of the daemon's name that is under way; all else is sent at once."""
+        return self._resolver is None or self._resolver.wait(timeout)
 
     def _replace(self, failed: _socket.socket | None, target: tuple[object, ...]) -> _socket.socket:
         """Return a new socket, or the one that another thread has put in the place of `failed` meanwhile."""
@@ -112,6 +118,7 @@ class UDPEmitter:
             self._send_anew(data, None)
 
     def _tell_loss(self, reason: OSError) -> None:
+        self.lost += 1
         message = (
             "xray_lambda: a document could not be sent to the X-Ray daemon at %s: %s. Told once; traces have gaps."
         )
