@@ -51,7 +51,7 @@ class Environment(NamedTuple):
 def main_environment(python: Interpreter, extras: str) -> Environment:
     """`.venv`, where the whole suite runs."""
     optional = ("mysqlclient",) if extras == "dev" else ()
-    groups = ("libraries", "boto", "web")
+    groups = ("libraries", "boto", "web", "newest-web")
     return Environment(MAIN, python, extras, ("constraints.txt", "libraries.txt"), optional, groups)
 
 
@@ -64,7 +64,7 @@ def core_environment(python: Interpreter, aws: tuple[str, ...]) -> Environment:
     if not aws:
         return Environment(folder, python, "test", ("constraints.txt",))
     if "newest-web.txt" in aws:
-        groups = ("boto", "aws", "web")
+        groups = ("boto", "aws", "web", "newest-web")
         return Environment(folder, python, "test,aws,web", ("constraints.txt", *aws), groups=groups)
     return Environment(folder, python, "test,aws", ("constraints.txt", *aws), groups=("boto", "aws"))
 

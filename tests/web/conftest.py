@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Tests of installed frameworks and servers, by the group that an environment has or has not.
-INSTALLED = {"web": {"bottle", "django", "flask", "gunicorn", "pages"}}
-IMPORTED_AS = {"pages": "django"}
+INSTALLED = {
+    "web": {
+        "aiohttp_server", "asgi_fastapi", "asgi_servers", "asgi_services", "asgi_starlette", "bottle", "django", "flask",
+        "gunicorn", "mangum", "pages",
+    },
+    "newest-web": {"asgi_hypercorn", "asgi_quart"},
+}  # fmt: skip
+IMPORTED_AS = {
+    "aiohttp_server": "aiohttp", "asgi_fastapi": "fastapi", "asgi_hypercorn": "hypercorn", "asgi_quart": "quart",
+    "asgi_servers": "uvicorn", "asgi_services": "fastapi", "asgi_starlette": "starlette", "pages": "django",
+}  # fmt: skip
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
