@@ -93,7 +93,7 @@ class FacadeSegment(Entity):
     def header(self) -> TraceHeader:
         return TraceHeader(self.trace_id, self.id, "1", self.extra)
 
-    def adopt(self, document: str) -> Sequence[str]:
+    def adopt(self, document: str, now: int) -> Sequence[str]:  # noqa: ARG002 - see Recording.adopt
         """Take a finished child; returns what has to be sent by itself: here, the child."""
         return (document,)
 
@@ -146,7 +146,7 @@ class Subsegment(Recording):
         self.id = root.recorder.new_id()
         self.unsettled = parent.unsettled
         self.end_ns = None
-        self.out_of_turn = False
+        self.out_of_turn = self.announced = False
         self._ignore = ignore
         self.annotations = None
         self.details = None if namespace not in ("aws", "remote") else {"namespace": namespace}
@@ -170,7 +170,10 @@ class Subsegment(Recording):
         self.root.user(name)
 
     def _hand_on(self, document: str) -> None:
-        for text in self.parent.adopt(document):
+        if self.announced:  # X-Ray has it as a document of its own, which only another one replaces
+            self._send(document)
+            return
+        for text in self.parent.adopt(document, self.end_ns):  # type: ignore[arg-type]  # it has ended
             self._send(text)
 
     def _send(self, document: str) -> None:
@@ -197,7 +200,7 @@ class Segment(Recording):
         self.recorded: Recorded | None = None
         self.unsettled = False
         self.end_ns = None
-        self.out_of_turn = False
+        self.out_of_turn = self.announced = False
         self._ignore = ()
         self.annotations = None
         self.details = about

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from xray_lambda._entity import Flag, Ignored
 
 
+# Children that one closing child sends along when the time has come: a daemon's UDP buffer takes some 200.
+_MOST_AT_ONCE = 20
+
 _get_current = current.get
 _set_current = current.set
 
@@ -28,7 +31,7 @@ class Recording(Entity):
     """An entity that is recorded: what Segment and Subsegment share."""
 
     __slots__ = (
-        "_ignore", "_size", "_waiting", "annotations", "before", "details",
+        "_ignore", "_size", "_waiting", "annotations", "announced", "before", "details",
         "end_ns", "id", "name", "out_of_turn", "start_ns", "unsettled",
     )  # fmt: skip
 
@@ -47,6 +50,8 @@ class Recording(Entity):
     # Closed while another entity was current, or in another context: where it still is current, it is a leftover.
     out_of_turn: bool
     unsettled: bool
+    # Sent as work in progress.
+    announced: bool
     # Each annotation's JSON by its key, and every other section by its name.
     annotations: dict[str, str] | None
     details: dict[str, object] | None
@@ -122,7 +127,13 @@ class Recording(Entity):
         raise NotImplementedError
 
     def announce(self) -> None:
-        """Send this entity as work in progress, so that what is killed half-way can be seen; once, at the start."""
+        """Send this entity as work in progress, once, and those above it: what runs on, or is killed, can be seen."""
+        if self.announced or self.end_ns is not None:
+            return
+        self.announced = True
+        above = getattr(self, "parent", None)
+        if isinstance(above, Recording):
+            above.announce()
         root = self.root
         try:
             self._send(_document.encode_in_progress(self, root.recorder.config.metadata_bytes))
@@ -132,10 +143,11 @@ class Recording(Entity):
     def _send(self, document: str) -> None:
         raise NotImplementedError
 
-    def adopt(self, document: str) -> Sequence[str]:
+    def adopt(self, document: str, now: int) -> Sequence[str]:
         """Take a finished child; returns what has to be sent by itself: the oldest children beyond the byte budget.
 
         One in, the oldest out keeps the pace of the program; all at once would overflow the daemon's UDP buffer.
+        What is open for long, `now` being the child's end, keeps none, and is told of as work in progress.
         """
         waiting = self._waiting
         if waiting is None:
@@ -145,13 +157,16 @@ class Recording(Entity):
             return (document,) if _removed(waiting, document) else ()
         self._size += len(document)
         config = self.root.recorder.config
+        if now - self.start_ns >= config.stream_seconds * 1_000_000_000:
+            self.announce()
+            return self._push_out(waiting, 0, _MOST_AT_ONCE)
         budget = 0 if config.early else config.stream_bytes
-        return () if self._size <= budget else self._push_out(waiting, budget)
+        return () if self._size <= budget else self._push_out(waiting, budget, len(waiting))
 
-    def _push_out(self, waiting: list[str], budget: int) -> list[str]:
-        pushed_out = []
+    def _push_out(self, waiting: list[str], budget: int, most: int) -> list[str]:
+        pushed_out: list[str] = []
         try:
-            while self._size > budget:
+            while self._size > budget and len(pushed_out) < most:
                 pushed_out.append(waiting.pop(0))
                 self._size -= len(pushed_out[-1])
         except IndexError:  # another thread, or `close`, has taken the rest
