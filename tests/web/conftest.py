@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # Tests of installed frameworks and servers, by the group that an environment has or has not.
 INSTALLED = {
     "web": {
-        "aiohttp_server", "asgi_fastapi", "asgi_servers", "asgi_services", "asgi_starlette", "bottle", "django", "flask",
-        "gunicorn", "mangum", "pages",
+        "aiohttp_server", "asgi_fastapi", "asgi_servers", "asgi_services", "asgi_starlette", "bottle", "django",
+        "flask", "gunicorn", "mangum", "pages",
     },
     "newest-web": {"asgi_hypercorn", "asgi_quart"},
 }  # fmt: skip

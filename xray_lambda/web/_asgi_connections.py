@@ -68,12 +68,14 @@ class Connection:
             message = self._noted(message)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
+        gone = self._gone
         try:
             await self._send(message)
         except OSError as error:  # ASGI 2.4: the client is gone
             self._gone, self._broken = True, error
             raise
         if self._last:
+            self._gone = gone  # what a client does once it has its answer says nothing of it
             self._finish(None)
 
     def _noted(self, message: Message) -> Message:
@@ -163,7 +165,7 @@ class Answer(Connection):
 
     def _describe(self) -> None:
         super()._describe()
-        if self._broken is not None or (self._gone and not self._last):
+        if self._gone:
             self._exchange.entity.metadata({"disconnected": True}, namespace=MARK)
 
 

@@ -6,7 +6,7 @@ import re
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from xray_lambda.web.asgi import Scope
 
@@ -28,9 +28,11 @@ def template_of(scope: Scope, root_path: str) -> str | None:
     if not isinstance(own, str):
         return None
     mounted = str(scope.get("root_path") or "")[len(root_path) :]
+    known: Collection[str] = getattr(route, "param_convertors", ())
     if getattr(route, "routes", None) is not None:  # a mount, whose own path stands in `mounted` too
-        own = _MOUNTED
-    return _with_names(mounted, scope, route) + own
+        own, known = _MOUNTED, ()
+    names = {name: value for name, value in scope.get("path_params", {}).items() if name not in known}
+    return (_with_names(mounted, names) if names else mounted) + own
 
 
 def _included(scope: Scope, route: object) -> object:
@@ -40,13 +42,16 @@ def _included(scope: Scope, route: object) -> object:
     return effective if getattr(effective, "original_route", None) is route else route
 
 
-def _with_names(mounted: str, scope: Scope, route: object) -> str:
+def _with_names(mounted: str, names: Mapping[str, object]) -> str:
     """Put the names of a mount's parameters in the place of their values: `/shops/7` becomes `/shops/{shop}`."""
-    known = getattr(route, "param_convertors", {})
-    names = {str(value): name for name, value in scope.get("path_params", {}).items() if name not in known}
-    if not names:
-        return mounted
-    return "/".join(f"{{{names[part]}}}" if part in names else part for part in mounted.split("/"))
+    parts, start = mounted.split("/"), 0
+    for name, value in names.items():
+        try:
+            start = parts.index(str(value), start)
+        except ValueError:  # one that a `Host` took off the host's name
+            continue
+        parts[start] = f"{{{name}}}"
+    return "/".join(parts)
 
 
 def _of_endpoint(scope: Scope) -> object:

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
     from typing import Any
 
-    # As wide as what frameworks say of them, so that ours goes wherever theirs do.
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    App = Callable[..., Awaitable[None]]  # frameworks differ in what they call the three things that it takes
 
 __all__ = ["XRayMiddleware"]
 
