@@ -1,0 +1,122 @@
+// The filter box: X-Ray's filter expressions, completed as they are typed, and what is wrong with one said where it is.
+import { ask } from "./api.js";
+import { html, useEffect, useRef, useState } from "./html.js";
+import { Icon } from "./icons.js";
+import { go } from "./place.js";
+import { Range } from "./range.js";
+
+const EXAMPLES = ["fault", "responsetime > 0.5", "http.status = 404", 'service("shop") { error }', 'annotation.order = "17"'];
+const PAUSE = 350; // ms after the last key, until what is typed counts
+
+/**
+ * @param {{ place: import("./place.js").Place, fault?: { message: string, position: number } | null, input: { current: HTMLInputElement | null } }} props
+ */
+export function Filter({ place, fault = null, input }) {
+  const [text, write] = useState(place.filter);
+  const [typing, setTyping] = useState(false);
+  const timer = useRef(/** @type {any} */ (0));
+  useEffect(() => {
+    if (place.filter !== text.trim()) write(place.filter);
+  }, [place.filter]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const apply = (/** @type {string} */ next) => {
+    clearTimeout(timer.current);
+    setTyping(false);
+    go({ filter: next.trim() }, { replace: true });
+  };
+  const type = (/** @type {string} */ next) => {
+    write(next);
+    setTyping(true);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => go({ filter: next.trim() }, { replace: true }), PAUSE);
+  };
+  const choices = useChoices(text, input, type);
+  const wrong = fault && !typing ? fault : null;
+  return html`<div class="tools-row">
+    <div class="filter" role="search">
+      <${Icon} name="filter" class="lead" />
+      <input class="field" ref=${input} type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" maxlength="4000"
+        placeholder="Filter traces" aria-label="Filter expression" role="combobox" aria-expanded=${choices.items.length > 0} aria-controls="choices"
+        aria-autocomplete="list" aria-activedescendant=${choices.items.length ? `choice-${choices.at}` : null} aria-invalid=${fault ? "true" : "false"} aria-describedby="filter-hint"
+        onInput=${(/** @type {any} */ event) => (type(event.currentTarget.value), choices.ask())}
+        onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyed(event, choices, () => apply(text), input)}
+        onBlur=${() => (choices.close(), setTyping(false))} />
+      <span class="end">${text ? html`<button class="copy" aria-label="Clear the filter" title="Clear" onClick=${() => (write(""), apply(""), input.current?.focus())}><${Icon} name="close" /></button>` : html`<kbd>/</kbd>`}</span>
+      <${Choices} choices=${choices} />
+    </div>
+    <${Range} place=${place} />
+  </div>
+  <div class="hint ${wrong ? "wrong" : ""}" id="filter-hint" aria-live="polite">${fault ? html`<${Wrong} fault=${fault} text=${place.filter} />` : html`<${Examples} use=${(/** @type {string} */ example) => (write(example), apply(example))} />`}</div>`;
+}
+
+/** @param {KeyboardEvent} event @param {any} choices @param {() => void} apply @param {{ current: HTMLInputElement | null }} input */
+function keyed(event, choices, apply, input) {
+  const open = choices.items.length > 0;
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    open ? choices.move(event.key === "ArrowDown" ? 1 : -1) : choices.ask();
+  } else if ((event.key === "Tab" || event.key === "Enter") && open && choices.at >= 0) {
+    event.preventDefault();
+    choices.take(choices.at);
+  } else if (event.key === "Tab" && open) {
+    event.preventDefault();
+    choices.take(0);
+  } else if (event.key === "Enter") {
+    choices.close();
+    apply();
+  } else if (event.key === "Escape") {
+    event.preventDefault();
+    event.stopPropagation();
+    open ? choices.close() : input.current?.blur();
+  }
+}
+
+/** @param {{ choices: any }} props */
+function Choices({ choices }) {
+  if (!choices.items.length) return html`<ul id="choices" role="listbox" aria-label="Completions" hidden></ul>`;
+  return html`<ul id="choices" class="choices" role="listbox" aria-label="Completions">
+    ${choices.items.map((/** @type {any} */ item, /** @type {number} */ place) => html`<li key=${item.text} id="choice-${place}" role="option" aria-selected=${place === choices.at}
+      onMouseDown=${(/** @type {Event} */ event) => (event.preventDefault(), choices.take(place))}><code>${item.text}</code><span class="detail">${item.detail}</span></li>`)}
+  </ul>`;
+}
+
+/**
+ * Completions for where the caret is.
+ * @param {string} text @param {{ current: HTMLInputElement | null }} input @param {(text: string) => void} write
+ */
+function useChoices(text, input, write) {
+  const [{ items, at }, set] = useState({ items: /** @type {any[]} */ ([]), at: -1 });
+  const turn = useRef(0);
+  const close = () => (turn.current++, set({ items: [], at: -1 }));
+  const look = async () => {
+    const mine = ++turn.current;
+    const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current);
+    const answer = await ask(`/api/complete?${new URLSearchParams({ text: value, at: String(selectionStart ?? value.length) })}`).catch(() => ({ items: [] }));
+    if (mine === turn.current) set({ items: answer.items.slice(0, 12), at: -1 });
+  };
+  const take = (/** @type {number} */ place) => {
+    const { text: chosen, from, to } = items[place];
+    const caret = from + chosen.length;
+    write(text.slice(0, from) + chosen + text.slice(to));
+    close();
+    requestAnimationFrame(() => {
+      input.current?.focus();
+      input.current?.setSelectionRange(caret, caret);
+      look();
+    });
+  };
+  const move = (/** @type {number} */ by) => set((before) => ({ items: before.items, at: (before.at + by + before.items.length + (before.at < 0 && by < 0 ? 1 : 0)) % before.items.length }));
+  return { items, at, ask: look, close, take, move };
+}
+
+/** The message, and the expression with the place where it stopped making sense. @param {{ fault: any, text: string }} props */
+function Wrong({ fault, text }) {
+  const at = Math.min(fault.position ?? text.length, text.length);
+  const before = text.slice(Math.max(0, at - 24), at);
+  return html`<${Icon} name="fault" /><span>${fault.message}</span><span class="where" aria-hidden="true">${at > 24 ? "…" : ""}${before}<mark>${text.slice(at, at + 16) || "\u00a0\u00a0"}</mark></span>`;
+}
+
+/** @param {{ use: (text: string) => void }} props */
+function Examples({ use }) {
+  return html`<span>Try</span>${EXAMPLES.map((example) => html`<button key=${example} onClick=${() => use(example)}>${example}</button>`)}`;
+}
