@@ -11,7 +11,7 @@ from xray_lambda.viewer.filters import nodes
 from xray_lambda.viewer.filters.keywords import BOOLEAN, NUMBER, ROOT_CAUSES, SCOPES
 
 # Few names, so that expressions and traces meet. SQLite's functions end a text at its first NUL, so there is none.
-NAMES = st.sampled_from(["shop", "price", "Price", "db@host", "T", "a b", "é", '"', "\\", "%", "_", "\U0010ffff"])
+NAMES = st.sampled_from(["shop", "shop", "price", "Price", "T", "é\U0010ffff", '"%_\\'])
 TEXTS = NAMES | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=4)
 NUMBERS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 200.0, 404.0, 500.0, -1.5, 1e-7, 1e20]) | st.floats(-1e6, 1e6)
 KEYS = st.sampled_from(["order", "ColdStart", "a.b", "x y", '"quoted"'])
@@ -49,7 +49,7 @@ def combined(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         denied = inner.filter(lambda node: not isinstance(node, nodes.Not)).map(nodes.Not)
         return parts.map(nodes.All) | parts.map(nodes.Some) | denied
 
-    return st.recursive(leaves, more, max_leaves=5)
+    return st.recursive(leaves, more, max_leaves=3)
 
 
 def block(scope: str) -> st.SearchStrategy[Any]:
@@ -59,28 +59,30 @@ def block(scope: str) -> st.SearchStrategy[Any]:
     return st.just(nodes.EVERYTHING) | combined(leaves)
 
 
-OPTIONAL = st.none() | NAMES
-TYPES = st.none() | st.sampled_from(["remote", "client", "AWS::DynamoDB::Table", "Database::SQL"])
-TARGETS = st.builds(nodes.Target, OPTIONAL, TYPES, st.sampled_from([None, "123456789012"]))
+OPTIONAL = st.sampled_from([None, None, None, "shop", "price", "T"])
+TYPES = st.sampled_from([None, None, None, None, "remote", "client", "AWS::DynamoDB::Table", "Database::SQL"])
+TARGETS = st.builds(nodes.Target, OPTIONAL, TYPES, st.sampled_from([None, None, None, "123456789012"]))
 SOURCES = st.builds(nodes.Target, OPTIONAL, TYPES)
 CAUSES = (
     st.sampled_from(ROOT_CAUSES)
     .map(lambda name: name.split(".")[1:])
     .flatmap(lambda parts: st.builds(nodes.Cause, st.just(parts[0]), st.just(parts[1]), block(f"rootcause.{parts[1]}")))
 )
-EXPRESSIONS = combined(
-    st.one_of(
-        keyword("trace"),
-        annotated(),
-        st.builds(nodes.Service, TARGETS, block("service")),
-        st.builds(nodes.Edge, SOURCES, TARGETS, block("edge")),
-        CAUSES,
-    )
-)
+SERVICES = st.builds(nodes.Service, TARGETS, block("service"))
+EDGES = st.builds(nodes.Edge, SOURCES, TARGETS, block("edge"))
+# By what is asked: each kind is tried on its own, so that none is rare.
+CONDITIONS: dict[str, st.SearchStrategy[Any]] = {
+    "keyword": keyword("trace"),
+    "annotation": annotated(),
+    "service": SERVICES,
+    "edge": EDGES,
+    "cause": CAUSES,
+}
+EXPRESSIONS = combined(st.one_of(list(CONDITIONS.values())))
 
 
 @st.composite
-def subsegment(draw: Any, depth: int = 2) -> dict[str, Any]:
+def subsegment(draw: Any, depth: int = 1) -> dict[str, Any]:
     start = draw(st.floats(0, 2))
     body: dict[str, Any] = {"name": draw(NAMES), "start_time": NOON + start}
     body |= draw(st.sampled_from([{"in_progress": True}, {"end_time": NOON + start + 0.5}, {"end_time": NOON + 3}]))
@@ -130,7 +132,7 @@ def trace(draw: Any, number: int = 1) -> list[dict[str, Any]]:
         child.setdefault("id", f"{number:04x}{place:012x}")
     if draw(st.booleans()):
         parent = draw(st.sampled_from([child["id"] for child in _walk(root)]))
-        other = draw(subsegment(1)) | {
+        other = draw(subsegment(0)) | {
             "trace_id": root["trace_id"],
             "id": f"{number:04x}{'f' * 12}",
             "parent_id": parent,

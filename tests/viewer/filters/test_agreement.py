@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.viewer.filters.strategies import EXPRESSIONS, trace
+from tests.viewer.filters.strategies import CONDITIONS, EXPRESSIONS, trace
 from xray_lambda.viewer.documents import Document
 from xray_lambda.viewer.filters import matches, parse, where
 from xray_lambda.viewer.store import Store
@@ -28,9 +28,13 @@ def store() -> Iterator[Store]:
     found.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(st.tuples(*(trace(number) for number in range(1, 4))), st.lists(EXPRESSIONS, min_size=1, max_size=8))
-def test_the_store_and_a_summary_answer_alike(store: Store, traces: tuple[Any, ...], expressions: list[Any]) -> None:
+@pytest.mark.parametrize("kind", [*CONDITIONS, "combined"])
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_the_store_and_a_summary_answer_alike(store: Store, kind: str, data: st.DataObject) -> None:
+    traces = data.draw(st.tuples(*(trace(number) for number in range(1, 4))))
+    count = 8 if kind in CONDITIONS else 2
+    expressions = data.draw(st.lists(CONDITIONS.get(kind, EXPRESSIONS), min_size=count, max_size=count))
     store.clear()
     store.add(Document(body["trace_id"], body["id"], body, json.dumps(body)) for bodies in traces for body in bodies)
     summaries = {bodies[0]["trace_id"]: summarize(bodies) for bodies in traces}
