@@ -81,6 +81,7 @@ SUPPORTED = {
     "redis": Library(
         "redis", "redis", "redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster",
     ),
+    "celery": Library("celery", "celery", "celery.signals", "celery.app.base", "celery.worker.request"),
     "threads": Library(
         "threads", None, "threading", "concurrent.futures.thread", "multiprocessing.pool",
         gates=(

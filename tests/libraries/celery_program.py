@@ -1,0 +1,120 @@
+"""A program with tasks of all kinds, for a worker of its own and for those who send them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+
+from xray_lambda import patch_all, subsegment, trace_header
+
+# Far shorter than the patience of the tests, far longer than anything else takes.
+LIMIT = 1
+LONG = 30
+
+
+def make_app(url: str) -> Any:
+    """Make the application, with a broker and a backend at `url`."""
+    app = Celery("shop", broker=url, backend=url if url.startswith("redis") else "cache+memory://")
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        task_publish_retry=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+    )
+    for name, (function, options) in TASKS.items():
+        app.task(function, name=f"shop.{name}", **options)
+    return app
+
+
+def add(self: Any, x: int, y: int) -> int:
+    with subsegment("work"):
+        return x + y
+
+
+def header(self: Any) -> str | None:
+    return trace_header()
+
+
+def fail(self: Any, secret: str) -> None:
+    raise LookupError("no such order")
+
+
+class Fault(Exception):
+    """One that cannot be pickled."""
+
+    def __init__(self, one: object, two: object) -> None:
+        super().__init__(f"{two} of {type(one).__name__}")
+
+
+def fail_oddly(self: Any) -> None:
+    raise Fault(lambda: None, "failure")
+
+
+def refuse(self: Any) -> None:
+    raise KeyError("expected")
+
+
+def try_twice(self: Any) -> str:
+    if self.request.retries == 0:
+        raise self.retry(exc=TimeoutError("busy"), countdown=0)
+    return "done"
+
+
+def give_up(self: Any) -> None:
+    raise self.retry(exc=TimeoutError("busy"), countdown=0, max_retries=0)
+
+
+def ignore(self: Any) -> None:
+    raise Ignore
+
+
+def reject(self: Any) -> None:
+    raise Reject("unreadable", requeue=False)
+
+
+def leave_open(self: Any) -> None:
+    subsegment("left").__enter__()
+
+
+def run_long(self: Any) -> None:
+    time.sleep(LONG)
+
+
+def die(self: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(self: Any) -> None:
+    raise SystemExit(3)
+
+
+def call_another(self: Any) -> None:
+    self.app.send_task("shop.add", (1, 2), queue=self.request.delivery_info["routing_key"])
+
+
+TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "add": (add, {"bind": True}),
+    "header": (header, {"bind": True}),
+    "fail": (fail, {"bind": True}),
+    "fail_oddly": (fail_oddly, {"bind": True}),
+    "refuse": (refuse, {"bind": True, "throws": (KeyError,)}),
+    "try_twice": (try_twice, {"bind": True}),
+    "give_up": (give_up, {"bind": True}),
+    "ignore": (ignore, {"bind": True}),
+    "reject": (reject, {"bind": True, "acks_late": True}),
+    "leave_open": (leave_open, {"bind": True}),
+    "run_softly": (run_long, {"bind": True, "soft_time_limit": LIMIT}),
+    "run_hard": (run_long, {"bind": True, "time_limit": LIMIT}),
+    "die": (die, {"bind": True}),
+    "leave": (leave, {"bind": True}),
+    "call_another": (call_another, {"bind": True}),
+}
+
+if "CELERY_TESTS_BROKER" in os.environ:  # this is the worker
+    patch_all()
+    app = make_app(os.environ["CELERY_TESTS_BROKER"])
