@@ -27,6 +27,7 @@ RULE: dict[str, Any] = {
 FIRST: dict[str, Any] = {**RULE, "description": None, "url_path": "/first"}
 DEFAULT: dict[str, Any] = {"fixed_target": 1, "rate": 0}
 RULES: dict[str, Any] = {"version": 2, "default": DEFAULT, "rules": [RULE]}
+KNOWN = "host, http_method, url_path, fixed_target, rate, description"
 CHECKOUT = SamplingRequest("any", "shop.example:443", "POST", "/checkout/17")
 
 
@@ -134,8 +135,7 @@ def test_rules_may_be_left_out(rules: dict[str, Any]) -> None:
         ),
         (
             with_rule(fixed_taget=1),
-            'rule 2 ("checkout"): '
-            + "there is no field 'fixed_taget'; the fields are host, http_method, url_path, fixed_target, rate, description",
+            f"rule 2 (\"checkout\"): there is no field 'fixed_taget'; the fields are {KNOWN}",
         ),
         (
             {**RULES, "version": 1},

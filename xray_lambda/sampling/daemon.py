@@ -53,7 +53,7 @@ class DaemonClient:
         self.port = port
         self._seconds = seconds
         self._seconds_in_all = seconds_in_all
-        self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -69,8 +69,7 @@ class DaemonClient:
 
     def close(self) -> None:
         """Break off a call under way in another thread."""
-        connection = self._connection
-        sock = None if connection is None else connection.sock
+        sock = self._socket
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -79,27 +78,28 @@ class DaemonClient:
 
     def start_anew(self) -> None:
         """In a forked child, leave the parent its connection."""
-        self._connection = None
+        self._socket = None
 
     def _call(self, path: str, members: dict[str, Any]) -> dict[str, Any]:
         end = time.monotonic() + self._seconds_in_all
-        connection = self._connection = http.client.HTTPConnection(self.host, self.port, timeout=self._seconds)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=self._seconds)
         try:
-            _connect(connection)
+            self._socket = _connected(connection)
             connection.request("POST", path, json.dumps(members), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            body = _read(response, end)
+            with connection.getresponse() as response:
+                return _content(response.status, _read(response, end))
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         finally:
-            self._connection = None
+            self._socket = None
             connection.close()
-        return _content(response.status, body)
 
 
-def _connect(connection: http.client.HTTPConnection) -> None:
+def _connected(connection: http.client.HTTPConnection) -> socket.socket:
+    """Return the socket that `connection` has now; it lets go of it when the answer begins."""
     try:
         connection.connect()
+        return connection.sock
     except (OSError, UnicodeError) as error:  # a host name may be none
         raise Unreachable(f"{type(error).__name__}: {error}") from error
 
