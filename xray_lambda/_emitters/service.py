@@ -67,7 +67,10 @@ class XRay:
                 self._client = self._make_client()
             answer = self._client.put_trace_segments(TraceSegmentDocuments=documents)
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch was not taken
-            return outcome_of(error)
+            outcome = outcome_of(error)
+            if outcome.kind == "refused":
+                self._client = None  # the next one asks botocore's chain anew
+            return outcome
         unprocessed = answer.get("UnprocessedTraceSegments") or ()
         for one in unprocessed:
             self._tell(one)
