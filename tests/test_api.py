@@ -39,6 +39,7 @@ def test_the_face_is_pinned() -> None:
         "configure",
         "current_segment",
         "current_subsegment",
+        "flush",
         "inject",
         "metadata",
         "patch",

@@ -154,3 +154,17 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
     Example: `Thread(target=bind(work)).start()`. May be called any number of times, in many threads at once.
     """
     return carried(function)
+
+
+def flush(timeout: float = 2.0) -> bool:
+    """Wait until what has been recorded is sent, `timeout` seconds at most; says whether it is.
+
+    For a program without a daemon that ends by `os._exit`, or is about to be stopped: `emitter="direct"` sends within
+    a second, and when Python ends. A daemon is sent to at once. Example: `flush(); os._exit(0)`.
+    """
+    try:
+        wait = getattr(active().emitter, "flush", None)
+        return wait is None or bool(wait(timeout))
+    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+        swallow(fault)
+        return False
