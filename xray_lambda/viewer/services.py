@@ -84,8 +84,10 @@ def identity(entity: Entity) -> tuple[str, str]:
     body = entity.body
     if not entity.is_segment:
         return _called(entity)
-    origin = text(body.get("origin")) or ""
-    return (_resource(body.get("aws"), origin) if body.get("inferred") else None) or entity.name, origin
+    origin = text(body.get("origin"))
+    if body.get("inferred") is not True:
+        return entity.name, origin or ""
+    return _resource(body.get("aws"), origin or "") or entity.name, origin or REMOTE
 
 
 def _of_segment(segment: Entity) -> Service:

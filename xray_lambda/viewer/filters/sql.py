@@ -78,18 +78,25 @@ def _annotation_value(node: nodes.Annotated) -> Condition:
     return Condition("(a.text IS NOT NULL)") if operator != "=" and value == "" else _text("a.text", operator, value)
 
 
+def of_services(node: nodes.Service | nodes.Edge) -> Condition:
+    """Return the condition over a row of `services`, called s, that a service or an edge makes."""
+    if isinstance(node, nodes.Edge):
+        source = _named("s.caller", "s.caller_type", node.source)
+        return _joined(" AND ", (*source, *_target(node.destination), where(node.block, "edge")), TRUE)
+    return _joined(" AND ", (*_target(node.service), where(node.block, "service")), TRUE)
+
+
 def _service(node: nodes.Service, scope: str) -> Condition:  # noqa: ARG001 - all writers take the same
-    named = _named("s.name", "s.type", node.service)
-    account = [] if node.service.account_id is None else [_text("s.account_id", "=", node.service.account_id)]
-    return _some_service(*named, *account, where(node.block, "service"), indexed=node.service.name is not None)
+    return _some_service(of_services(node), indexed=node.service.name is not None)
 
 
 def _edge(node: nodes.Edge, scope: str) -> Condition:  # noqa: ARG001 - all writers take the same
-    source = _named("s.caller", "s.caller_type", node.source)
-    target = _named("s.name", "s.type", node.destination)
-    account = node.destination.account_id
-    conditions = [*source, *target, *([] if account is None else [_text("s.account_id", "=", account)])]
-    return _some_service(*conditions, where(node.block, "edge"), indexed=node.destination.name is not None)
+    return _some_service(of_services(node), indexed=node.destination.name is not None)
+
+
+def _target(target: nodes.Target) -> list[Condition]:
+    account = [] if target.account_id is None else [_text("s.account_id", "=", target.account_id)]
+    return [*_named("s.name", "s.type", target), *account]
 
 
 def _named(name: str, kind: str, target: nodes.Target) -> list[Condition]:
@@ -97,11 +104,11 @@ def _named(name: str, kind: str, target: nodes.Target) -> list[Condition]:
     return [Condition(f"{column} = ?", (value,)) for column, value in wanted if value is not None]
 
 
-def _some_service(*conditions: Condition, indexed: bool = False) -> Condition:
+def _some_service(condition: Condition, *, indexed: bool = False) -> Condition:
     """Hold for traces with such a service; where an index finds these, they are looked up once, not trace by trace."""
     if indexed:
-        return _listed("services s", "s.trace_id", _joined(" AND ", conditions, TRUE))
-    return _exists("services s", _joined(" AND ", (Condition("s.trace_id = traces.trace_id"), *conditions), TRUE))
+        return _listed("services s", "s.trace_id", condition)
+    return _exists("services s", Condition(f"s.trace_id = traces.trace_id AND {condition.sql}", condition.parameters))
 
 
 def _cause(node: nodes.Cause, scope: str) -> Condition:  # noqa: ARG001 - all writers take the same
