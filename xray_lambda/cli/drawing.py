@@ -53,10 +53,10 @@ class _TimeLine(NamedTuple):
     width: int
 
 
-def draw(documents: Iterable[Document], root: Document, console: Console) -> Iterator[str]:
-    """Yield the lines of the tree that hangs from `root`, as wide as the console."""
+def draw(documents: Iterable[Document], root: Document, console: Console, remark: str = tree.ROOT) -> Iterator[str]:
+    """Yield the lines of the tree that hangs from `root`, as wide as the console; `remark` is said of `root`."""
     glyphs = _UNICODE if console.unicode else _ASCII
-    lines = [_line(branch, glyphs) for branch in tree.branches(documents, root)]
+    lines = [_line(branch, glyphs) for branch in tree.branches(documents, root, remark)]
     width = min(max(_width(line) for line in lines), console.width - FIGURE_WIDTH - NARROWEST_BAR - 2)
     time_line = _time_line(lines, console.width - FIGURE_WIDTH - width - 2)
     known = exceptions_by_id(line.document for line in lines)

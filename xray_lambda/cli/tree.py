@@ -29,8 +29,8 @@ class _Found(NamedTuple):
     trace: str | None
 
 
-def branches(documents: Iterable[Document], root: Document) -> Iterator[Branch]:
-    """Walk the tree from `root` downward, each document once.
+def branches(documents: Iterable[Document], root: Document, remark: str = ROOT) -> Iterator[Branch]:
+    """Walk the tree from `root` downward, each document once; `remark` is what to say of `root` itself.
 
     What names no parent that came hangs under `root` with a remark. Nothing here recurses: a document decides
     how deep a tree is.
@@ -42,7 +42,7 @@ def branches(documents: Iterable[Document], root: Document) -> Iterator[Branch]:
         key, lasts = waiting.pop()
         below = children.get(key, [])
         document = found[key].document if key else root
-        yield Branch(document, lasts, bool(below), _remark(found[key], lasts, root, found) if key else ROOT)
+        yield Branch(document, lasts, bool(below), _remark(found[key], lasts, root, found) if key else remark)
         last = len(below) - 1
         waiting.extend((below[place], (*lasts, place == last)) for place in range(last, -1, -1))
 

@@ -28,7 +28,7 @@ def routes(viewer: Viewer) -> list[Route]:
 
     async def about(_: Request) -> Response:
         store = None if viewer.store.path is None else str(viewer.store.path.absolute())
-        return JSONResponse({"xray-lambda": VERSION, "process": os.getpid(), "store": store, **viewer.about})
+        return JSONResponse({"xray-lambda": VERSION, "process": os.getpid(), **viewer.status(), "store": store})
 
     async def traces(request: Request) -> Response:
         """Stream finished traces, a line of JSON each; an empty line says that the viewer is still there."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xray_lambda.viewer")
 # The documents of a trace come together: a moment later one summary serves them all.
 QUIET = 0.1
-_BUSY = 100
+# Seconds for summaries between two batches. One that took longer than the second to store is a backlog's.
+_SHORT, _LONG = 0.01, 0.1
 _TIDY_EVERY = 10.0
 _TELL_EVERY = 1.0
 
@@ -41,6 +42,7 @@ class Ingest:
         self._keep = keep
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="xray-lambda ingest", daemon=True)
+        self._behind = False
         self._next_tidy = self._next_status = 0.0
         self._version = viewer.store.foreign_version()
 
@@ -64,11 +66,16 @@ class Ingest:
                 self._ending.wait(1)
 
     def _turn(self) -> None:
-        datagrams = self._receiver.read(0.05)
+        datagrams = self._receiver.read(0.0 if self._behind else 0.05)
+        began = time.monotonic()
         self._store(datagrams)
-        # Storing comes first: a summary may come later, but what is not taken from the port is lost.
-        self._settle(QUIET, budget=0.005 if len(datagrams) > _BUSY else 0.05)
+        # Storing comes first, since what finds no room is lost; a summary may come later.
+        took = time.monotonic() - began
+        budget = _SHORT if took > _LONG else max(_SHORT, took) if datagrams else _LONG
+        began = time.monotonic()
+        self._settle(QUIET, budget)
         now = time.monotonic()
+        self._behind = now - began >= budget
         if now >= self._next_status:
             self._next_status = now + _TELL_EVERY
             self._tell()

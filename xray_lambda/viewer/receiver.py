@@ -14,6 +14,7 @@ from xray_lambda.viewer import drain
 
 # 64 MB: at 10 000 documents a second of 1 kB, six seconds in which the viewer may do something else.
 MOST_WAITING = 64 * 1024 * 1024
+MOST_AT_ONCE = 4 * 1024 * 1024
 KERNEL_BUFFER = 32 * 1024 * 1024
 _SO_RCVBUFFORCE = 33  # Linux; for root alone, and beyond net.core.rmem_max
 
@@ -57,15 +58,19 @@ class Receiver:
 
     def read(self, timeout: float) -> list[bytes]:
         """Return the datagrams that came, after `timeout` seconds at most; none may have."""
-        if not select.select([self._here], [], [], timeout)[0]:
-            return []
-        data = self._here.recv(drain.CHUNK)
-        if not data:
-            # Somebody ended the process. The port is ours still, and what lies there is not lost.
-            self._process.wait()
-            self._here.close()
-            self._start()
-        return self._datagrams(data)
+        found: list[bytes] = []
+        size = 0
+        while size < MOST_AT_ONCE and select.select([self._here], [], [], 0 if found else timeout)[0]:
+            data = self._here.recv(drain.CHUNK)
+            if not data:
+                # Somebody ended the process. The port is ours still, and what lies there is not lost.
+                self._process.wait()
+                self._here.close()
+                self._start()
+                break
+            found += self._datagrams(data)
+            size += len(data)
+        return found
 
     def _datagrams(self, data: bytes) -> list[bytes]:
         data = self._rest + data

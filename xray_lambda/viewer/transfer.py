@@ -1,4 +1,4 @@
-"""Traces in files: what `aws xray batch-get-traces` prints, and what `xray-lambda invoke --json` and `tail --json` do."""
+"""Traces in files: as `aws xray batch-get-traces` prints them, and as `invoke --json` and `tail --json` do."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def _trace(store: Store, trace_id: str) -> dict[str, Any] | None:
     rows = store.summaries([trace_id])
     if not rows:
         return None
-    segments = [{"Id": body["id"], "Document": orjson.dumps(body).decode()} for body in store.trace(trace_id)]
+    segments = [{"Id": id, "Document": text} for id, text in store.texts(trace_id)]  # noqa: A001 - X-Ray's name
     return {"Id": trace_id, "Duration": rows[0]["duration"], "LimitExceeded": False, "Segments": segments}

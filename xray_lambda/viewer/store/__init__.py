@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from xray_lambda.viewer.documents import Document
 
 _MEMORIES = itertools.count()
+# Traces that one transaction summarises: as many as the time allows, which the first few tell.
+_FEW, _MANY = 50, 500
 
 
 class Cursor(NamedTuple):
@@ -72,23 +74,31 @@ class Store:
         It ends after some `budget` seconds, with the rest left for the next call.
         """
         settled: list[str] = []
-        deadline = time.monotonic() + budget
-        while time.monotonic() < deadline:
+        left, most = budget, _FEW
+        while left > 0:
+            started = time.monotonic()
             with self._writing:
-                due = self._pending.due(time.monotonic() - quiet)
+                due = self._pending.due(started - quiet, most)
                 if not due:
                     break
                 with tables.transaction(self._writer):
                     costs = writing.summarize(self._writer, due, time.time())
                 self._pending.done(costs, time.monotonic())
             settled += due
+            took = time.monotonic() - started
+            left -= took
+            most = min(_MANY, max(_FEW, int(left / took * len(due))))
         return settled
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """Return the documents of a trace, segments and subsegments that came on their own; none if it is not there."""
+        return [orjson.loads(text) for _, text in self.texts(trace_id)]
+
+    def texts(self, trace_id: str) -> list[tuple[str, str]]:
+        """Return the id and the JSON, as it came, of each document of a trace."""
         with self.read() as connection:
-            rows = connection.execute("SELECT body FROM documents WHERE trace_id = ? ORDER BY rowid", (trace_id,))
-            return [orjson.loads(row["body"]) for row in rows]
+            rows = connection.execute("SELECT id, body FROM documents WHERE trace_id = ? ORDER BY rowid", (trace_id,))
+            return [(row["id"], row["body"]) for row in rows]
 
     def query(
         self,

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-AT_ONCE = 200
+# At the end of the line are those that are not due yet, or rest; behind so many, one that is due is found.
+MOST_LOOKED_AT = 10_000
 # Beyond these, the table alone knows what waits.
 MOST_IN_MEMORY = 100_000
 # A trace of thousands of documents is not read anew at each of them: at most a tenth of the time goes into it.
@@ -36,13 +37,15 @@ class Pending:
             else:
                 self._more = True
 
-    def due(self, latest: float) -> list[str]:
-        """Return traces that wait since `latest` or longer, some hundred at most."""
+    def due(self, latest: float, most: int) -> list[str]:
+        """Return traces that wait since `latest` or longer, `most` of them.
+
+        The newest come first: where more arrives than can be summarised, what is shown is what happens now.
+        """
         if not self._since and self._more:
             self._load()
-        # What rests stands between what does not, so a few more are looked at.
-        front = itertools.islice(self._since.items(), AT_ONCE * 5)
-        return [trace_id for trace_id, since in front if since <= latest][:AT_ONCE]
+        newest = itertools.islice(reversed(self._since.items()), MOST_LOOKED_AT)
+        return list(itertools.islice((trace_id for trace_id, since in newest if since <= latest), most))
 
     def done(self, costs: dict[str, float], now: float) -> None:
         """Note what took how many seconds to summarise."""

@@ -95,6 +95,8 @@ def _tune(connection: sqlite3.Connection) -> None:
     """Traces are for looking at: after a power cut the last second may be missing, but the file is sound."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 8192")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = MEMORY")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ _PUT = (
     "ON CONFLICT DO UPDATE SET complete = excluded.complete, body = excluded.body WHERE excluded.complete >= complete"
 )
 _WAIT = "INSERT OR IGNORE INTO pending VALUES (?)"
-_LARGEST_WHOLE = 2**63 - 1
 
 
 def put(connection: sqlite3.Connection, documents: Iterable[Document]) -> list[str]:
@@ -60,7 +58,11 @@ def _write(connection: sqlite3.Connection, trace_ids: list[str], found: list[tup
     connection.executemany(_replace("traces", tables.TRACES), rows)
     for name, fields in tables.PARTS.items():
         connection.executemany(f"DELETE FROM {name} WHERE trace_id = ?", keys)  # noqa: S608 - a table of ours
-        parts = itertools.chain.from_iterable(_part_rows(summary, name) for summary, _ in found)
+        parts = [
+            (summary.trace_id, place, *part)
+            for summary, _ in found
+            for place, part in enumerate(getattr(summary, name))
+        ]
         connection.executemany(_replace(name, fields), parts)
 
 
@@ -69,13 +71,8 @@ def _replace(name: str, fields: tuple[str, ...]) -> str:
     return f"INSERT OR REPLACE INTO {name} ({tables.quoted(fields)}) VALUES ({marks})"  # noqa: S608 - a table of ours
 
 
-def _trace_row(summary: Summary, size: int, now: float) -> list[object]:
-    return [*map(_stored, summary[: len(COLUMNS)]), size, now]
-
-
-def _part_rows(summary: Summary, name: str) -> Iterable[list[object]]:
-    for place, part in enumerate(getattr(summary, name)):
-        yield [summary.trace_id, place, *map(_stored, part)]
+def _trace_row(summary: Summary, size: int, now: float) -> tuple[object, ...]:
+    return (*summary[: len(COLUMNS)], size, now)
 
 
 def annotation_value(row: sqlite3.Row) -> str | float | bool:
@@ -87,8 +84,3 @@ def annotation_value(row: sqlite3.Row) -> str | float | bool:
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     text: str = row["text"]
     return text
-
-
-def _stored(value: object) -> object:
-    """Return what SQLite takes: it has no whole numbers of more than 64 bits."""
-    return float(value) if isinstance(value, int) and abs(value) > _LARGEST_WHOLE else value
