@@ -1,4 +1,4 @@
-"""Compares what tracing adds to a request of Flask and of Django, beside aws-xray-sdk in one run: see docs/performance.md.
+"""Compares what tracing adds to a request of Flask and of Django, beside aws-xray-sdk: see docs/performance.md.
 
 Every case answers requests in the same process, straight through its WSGI app; cases take turns in short batches, so
 that whatever else the machine does hits all alike; figures are medians of CPU time.
@@ -58,8 +58,8 @@ def flask_apps() -> dict[str, App]:
     apps = {name: Flask("bench") for name in TRACERS}
     for app in apps.values():
         app.add_url_rule("/hello", "hello", lambda: "hello")
-    PeersMiddleware(apps["aws-xray-sdk"], xray_recorder)
     XRayMiddleware(apps["xray_lambda"], service="bench")
+    PeersMiddleware(apps["aws-xray-sdk"], xray_recorder)
     return dict(apps)
 
 
@@ -71,7 +71,7 @@ def django_apps() -> dict[str, App]:
     from django.urls import path  # noqa: PLC0415
 
     urls: Any = types.ModuleType("bench_urls")
-    urls.urlpatterns = [path("hello", lambda request: HttpResponse("hello"))]
+    urls.urlpatterns = [path("hello", lambda _: HttpResponse("hello"))]
     sys.modules["bench_urls"] = urls
     peers = {"AWS_XRAY_TRACING_NAME": "bench", "AUTO_INSTRUMENT": False, "SAMPLING": False}
     settings.configure(

@@ -30,7 +30,7 @@ class UntracedSegment(Untraced):
     __slots__ = ("_inside",)
 
     def __init__(self, header: TraceHeader | None) -> None:
-        super().__init__(header)
+        self._header = header
         self._inside = _Inside(header)
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class _Inside(Untraced):
     __slots__ = ("before", "out_of_turn", "unsettled")
 
     def __init__(self, header: TraceHeader | None) -> None:
-        super().__init__(header)
+        self._header = header
         self.before: Entity | None = None
         self.out_of_turn = self.unsettled = False
 

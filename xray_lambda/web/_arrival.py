@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # The C part of `socket`, which reads an address in a tenth of what `ipaddress` takes.
 import _socket
+from functools import lru_cache
 
 from xray_lambda import _header
 from xray_lambda._header import TraceHeader
@@ -57,19 +58,21 @@ class Arrival:
 
     def client(self) -> dict[str, object]:
         """Return the client's address: the first hop of `X-Forwarded-For`, marked as such, else the peer's."""
-        first = address((self.forwarded or "").partition(",")[0])
-        if first is not None:
-            return {"client_ip": first, "x_forwarded_for": True}
-        peer = address(self.peer or "")
+        if self.forwarded:
+            first = address(self.forwarded[:_MAX_ADDRESS].partition(",")[0])
+            if first is not None:
+                return {"client_ip": first, "x_forwarded_for": True}
+        peer = address(self.peer[:_MAX_ADDRESS]) if self.peer else None
         return {} if peer is None else {"client_ip": peer}
 
 
+@lru_cache(maxsize=1024)
 def address(text: str) -> str | None:
     """Return an IP address without the port that some proxies put behind it; None for anything else.
 
     `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`, `[2001:db8::1]:4711`: RFC 7239, section 6.
     """
-    host = text.strip()[:_MAX_ADDRESS]
+    host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:

@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from xray_lambda._config import Config
     from xray_lambda._entity import Entity
     from xray_lambda._header import TraceHeader
     from xray_lambda._recorder import Recorder
@@ -47,21 +48,24 @@ class Door:
         self.service = service
         self.otherwise = otherwise
         self.user_agent = user_agent
-        self._hosts = None if hosts is None else _pattern((hosts,))
+        self._hosts = None if hosts is None else _pattern((hosts.lower(),))
         self._ignored = _pattern((ignore_paths,) if isinstance(ignore_paths, str) else tuple(ignore_paths))
 
     def open(self, arrival: Arrival) -> Exchange:
         """Return the exchange for a request, entered: what the program does now belongs to it. Never raises."""
         try:
             recorder = active()
+            config = recorder.config
             header = arrival.header()
-            if self._is_ignored(recorder, arrival.path):
+            if (self._ignored or config.ignore_paths) and self._is_ignored(config, arrival.path):
                 return Exchange(_left_alone(recorder, header), answers=False)
+            asked = header.sampled == "?"
             entity = self._entity(recorder, arrival, header)
-            if entity.sampled:
-                entity.details = self._about(arrival, entity)  # type: ignore[attr-defined]
-            exchange = Exchange(entity, asked=header.sampled == "?")
-            if recorder.config.early and entity.sampled:
+            if not entity.sampled:
+                return Exchange(entity, asked=asked)
+            entity.details = self._about(arrival, entity)  # type: ignore[attr-defined]  # what is sampled has them
+            exchange = Exchange(entity, asked=asked)
+            if config.early:
                 entity.announce()  # type: ignore[attr-defined]  # what is sampled can be
             return exchange
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
@@ -69,36 +73,45 @@ class Door:
             return NOTHING
 
     def _entity(self, recorder: Recorder, arrival: Arrival, header: TraceHeader) -> Entity:
-        name = self._name(recorder, arrival.host)
+        """Return what is opened for a request; a sampler is told of it where upstream has not decided."""
+        name = self.service or recorder.config.service or self.otherwise
+        if self._hosts is not None:
+            name = self._name_of_host(arrival.host) or name
         if recorder.in_lambda:
             return _joined(recorder, header, name)
-        request = SamplingRequest(name, arrival.host, arrival.method, arrival.path)
-        return recorder.segment(name, header, request)
+        if header.sampled == "1" or header.sampled == "0":  # noqa: PLR1714 - a set costs twice that
+            return recorder.segment(name, header)
+        return recorder.segment(name, header, SamplingRequest(name, arrival.host, arrival.method, arrival.path))
 
-    def _is_ignored(self, recorder: Recorder, path: str) -> bool:
+    def _is_ignored(self, config: Config, path: str) -> bool:
         if self._ignored is not None and self._ignored.fullmatch(path):
             return True
-        return bool(recorder.config.ignore_paths) and matches(recorder.config.ignore_paths, path)
+        return bool(config.ignore_paths) and matches(config.ignore_paths, path)
 
-    def _name(self, recorder: Recorder, host: str | None) -> str:
-        if self._hosts is not None and host:
-            name = host.partition(":")[0] if not host.startswith("[") else host
-            if self._hosts.fullmatch(name):
-                return name.lower()
-        return self.service or recorder.config.service or self.otherwise
+    def _name_of_host(self, host: str | None) -> str | None:
+        """Return a host without its port, if it may name its segments."""
+        name = (host or "").lower()
+        name = name.partition(":")[0] if not name.startswith("[") else name.partition("]")[0] + "]"
+        return name if self._hosts is not None and self._hosts.fullmatch(name) else None
 
     def _about(self, arrival: Arrival, entity: Entity) -> dict[str, object]:
         """Return a new entity's sections with the request among them."""
-        request: dict[str, object] = {
-            "method": clean(arrival.method[:_MAX_TEXT]),
-            "url": clean(without_secrets(arrival.url())[:_MAX_TEXT]),
-        }
+        url = arrival.url()
+        if "@" in url or "?" in url or "#" in url:
+            url = without_secrets(url)
+        request: dict[str, object] = {"method": _text(arrival.method), "url": _text(url)}
         if self.user_agent and arrival.agent:
-            request["user_agent"] = clean(arrival.agent[:_MAX_TEXT])
+            request["user_agent"] = _text(arrival.agent)
         request.update(arrival.client())
         if not isinstance(entity, Segment):  # X-Ray takes the mark of segments alone
             request.pop("x_forwarded_for", None)
-        return {**(entity.details or {}), "http": {"request": request}}  # type: ignore[attr-defined]
+        details = entity.details or {}  # type: ignore[attr-defined]  # what is sampled has them
+        details["http"] = {"request": request}
+        return details  # type: ignore[no-any-return]  # as Recording has it
+
+
+def _text(value: str) -> str:
+    return value[:_MAX_TEXT] if value.isascii() else clean(value[:_MAX_TEXT])
 
 
 def _left_alone(recorder: Recorder, header: TraceHeader) -> Entity:

@@ -6,6 +6,7 @@ A server is given what it would see without us: something that has a length or n
 
 from __future__ import annotations
 
+from xray_lambda._context import current
 from xray_lambda._document import MARK
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
     from xray_lambda.web._exchange import Exchange
 
 
+_get_current = current.get
+_set_current = current.set
+_END = object()
+
+
 def until_sent(body: Iterable[bytes], file_wrapper: object, exchange: Exchange) -> Iterable[bytes]:
     """Return a body in a form that ends the exchange when the server has sent it; `file_wrapper` is the server's."""
+    kind = type(body)
+    if kind is list or kind is tuple:
+        if exchange.entity.sampled:
+            return Blocks(body, exchange)
+        exchange.end()  # none of the program's code is to run, and nobody wants to know when it was sent
+        return body
     if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
         _end_when_closed(body, exchange)
         return body
-    if type(body) is list or type(body) is tuple:
-        if not exchange.entity.sampled:  # none of the program's code is to run, and nobody wants to know when it ends
-            exchange.end()
-            return body
-        return Blocks(body, exchange)
-    return SizedBody(body, exchange) if hasattr(body, "__len__") else Body(body, exchange)
+    return SizedBody(body, exchange) if hasattr(kind, "__len__") else Body(body, exchange)
 
 
 def _end_when_closed(file: Any, exchange: Exchange) -> None:
@@ -47,69 +54,78 @@ class Closing:
         self._close = close
 
     def __call__(self) -> None:
-        exchange, close = self._exchange, self._close
-        if close is not None:
-            exchange.resume()
-            try:
-                close()
-            except BaseException as error:
-                exchange.leave()
-                exchange.end(error)
-                raise
-            exchange.leave()
-        exchange.end()
+        close(self._close, self._exchange)
 
     def __del__(self) -> None:
         """End the exchange of a server that forgets to close."""
-        self._exchange.abandon()
+        if not self._exchange.ended:
+            self._exchange.abandon()
+
+
+def close(function: Callable[[], object] | None, exchange: Exchange) -> None:
+    """Call what the program has for the end of an answer, with the request current, and end the exchange."""
+    if function is not None:
+        before = _get_current()
+        _set_current(exchange.inside)
+        try:
+            function()
+        except BaseException as error:
+            _set_current(before)
+            exchange.end(error)
+            raise
+        _set_current(before)
+    exchange.end()
 
 
 class Chunks:
-    """The bits of an answer, each made with the request current."""
+    """The bits of an answer, each made with the request current; `is_over` unless more of them are due."""
 
-    __slots__ = ("_chunks", "_exchange", "_source", "is_over")
+    __slots__ = ("_exchange", "_source", "is_over")
 
     def __init__(self, source: Iterable[Any], exchange: Exchange) -> None:
         self._source = source
-        self._chunks: Iterator[Any] | None = None
         self._exchange = exchange
-        self.is_over = True  # none has been asked for yet
+        self.is_over = True
 
-    def __iter__(self) -> Chunks:
-        return self
-
-    def __next__(self) -> Any:
-        exchange = self._exchange
-        exchange.resume()
-        try:
-            if self._chunks is None:
-                self._chunks = iter(self._source)
-                self.is_over = False
-            chunk = next(self._chunks)
-        except BaseException as error:
-            self.is_over = True
-            exchange.leave()
-            if not isinstance(error, StopIteration):
+    def __iter__(self) -> Iterator[Any]:
+        exchange, chunks = self._exchange, None
+        self.is_over = False
+        while True:
+            before = _get_current()
+            _set_current(exchange.inside)
+            try:
+                if chunks is None:
+                    chunks = iter(self._source)
+                chunk = next(chunks, _END)
+            except BaseException as error:
+                self.is_over = True
+                _set_current(before)
                 exchange.end(error)
-            raise
-        exchange.leave()
-        return chunk
+                raise
+            exchange.inside = _get_current()  # it may stand within a `with subsegment()`
+            _set_current(before)
+            if chunk is _END:
+                self.is_over = True
+                return
+            yield chunk
 
 
 class Body(Chunks):
     """A body, and what closes it."""
 
-    __slots__ = ("_closing",)
-
-    def __init__(self, body: Iterable[bytes], exchange: Exchange) -> None:
-        super().__init__(body, exchange)
-        self._closing = Closing(exchange, getattr(body, "close", None))
+    __slots__ = ()
 
     def close(self) -> None:
         """Close the program's own body, and the exchange."""
-        if not self.is_over and self._exchange.entity.sampled:
-            self._exchange.entity.metadata({"disconnected": True}, namespace=MARK)
-        self._closing()
+        exchange = self._exchange
+        if not self.is_over and exchange.entity.sampled:
+            exchange.entity.metadata({"disconnected": True}, namespace=MARK)
+        close(getattr(self._source, "close", None), exchange)
+
+    def __del__(self) -> None:
+        """End the exchange of a server that forgets to close."""
+        if not self._exchange.ended:
+            self._exchange.abandon()
 
 
 class SizedBody(Body):
@@ -126,5 +142,5 @@ class Blocks(SizedBody):
 
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]  # nothing is made meanwhile
-        return iter(self._source)
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._source)  # nothing is made meanwhile

@@ -73,7 +73,8 @@ class XRayPlugin:
         route = environ.get("bottle.route")
         if route is not None:
             exchange.routed((environ.get("SCRIPT_NAME") or "") + route.rule)
-        say_user(exchange, self.user, bottle.request, environ.get("REMOTE_USER"))
+        if self.user:
+            say_user(exchange, self.user, bottle.request, environ.get("REMOTE_USER"))
 
 
 @guarded

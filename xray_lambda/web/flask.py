@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from xray_lambda.libraries._card import Call, Done, Steps
     from xray_lambda.web._exchange import Exchange
-    from xray_lambda.web.wsgi import App, Environ, StartResponse, User
+    from xray_lambda.web.wsgi import Environ, User
 
 __all__ = ["XRayMiddleware"]
 
@@ -57,25 +57,14 @@ class XRayMiddleware:
 
     def init_app(self, app: Flask) -> None:
         """Trace an app; one that is traced already stays as it is."""
-        if app.extensions.setdefault(_EXTENSION, self) is not self or isinstance(app.wsgi_app, _Traced):
+        if _EXTENSION in app.extensions:
             return
+        app.extensions[_EXTENSION] = self
         changed: Any = app  # its methods may be replaced, which mypy likes less than Flask does
-        changed.wsgi_app = _Traced(self._make_door(otherwise=app.name), app.wsgi_app, self.user)
+        changed.wsgi_app = partial(run, self._make_door(otherwise=app.name), app.wsgi_app, describe=self._describe)
         changed.handle_user_exception = _told(app.handle_user_exception)
         changed.handle_exception = _told(app.handle_exception)
         trace("Flask", templating, render, stream)
-
-
-class _Traced:
-    """An app's `wsgi_app` behind a door."""
-
-    def __init__(self, door: Door, app: App, user: User) -> None:
-        self.door = door
-        self.app = app
-        self.user = user
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return run(self.door, self.app, environ, start_response, self._describe)
 
     def _describe(self, environ: Environ, exchange: Exchange) -> None:
         """Record the route and who asked; Flask's request stands in the environ."""
@@ -83,7 +72,8 @@ class _Traced:
         rule = getattr(asked, "url_rule", None)
         if rule is not None:
             exchange.routed((environ.get("SCRIPT_NAME") or "") + rule.rule)
-        say_user(exchange, self.user, asked, environ.get("REMOTE_USER"))
+        if self.user:
+            say_user(exchange, self.user, asked, environ.get("REMOTE_USER"))
 
 
 def _told(handle: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from xray_lambda._guard import guarded, swallow
+from xray_lambda._guard import swallow
 from xray_lambda.web._arrival import Arrival, as_in_url, without_default_port
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
@@ -51,7 +51,7 @@ class XRayMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as the app does."""
-        return run(self.door, self.app, environ, start_response, self._describe)
+        return run(self.door, self.app, environ, start_response, self._describe if self.user else None)
 
     def _describe(self, environ: Environ, exchange: Exchange) -> None:
         say_user(exchange, self.user, environ, environ.get("REMOTE_USER"))
@@ -59,8 +59,6 @@ class XRayMiddleware:
 
 def say_user(exchange: Exchange, user: User, request: object, known: str | None) -> None:
     """Record who asked, where that is wanted: whom the server knows, or who `user(request)` says it is."""
-    if not user:
-        return
     name = user(request) if callable(user) else known
     if name:
         exchange.entity.user(name)
@@ -69,16 +67,20 @@ def say_user(exchange: Exchange, user: User, request: object, known: str | None)
 def run(
     door: Door, app: App, environ: Environ, start_response: StartResponse, describe: Describe | None = None
 ) -> Iterable[bytes]:
-    """Call a WSGI app through a door; not where another door has opened for this request already."""
+    """Call a WSGI app through a door; not where another door has opened for this request already.
+
+    `describe(environ, exchange)` adds what a framework knows of a sampled request by the time that it is answered.
+    """
     around = environ.get(KEY)
     if around is not None and not around.ended:
         return app(environ, start_response)
     exchange = environ[KEY] = opened(door, environ)
+    start = Start(exchange, start_response, describe, environ)
     try:
-        body = app(environ, _Start(exchange, start_response, describe, environ))
+        body = app(environ, start)
     except BaseException as error:
         exchange.leave()
-        _described(exchange, describe, environ)
+        start.describe()
         exchange.end(error)
         raise
     exchange.leave()
@@ -98,11 +100,12 @@ def opened(door: Door, environ: Environ) -> Exchange:
 def arrival_of(environ: Environ) -> Arrival:
     """Read a WSGI request; nothing in the environ is taken for granted."""
     get = environ.get
+    path = _as_text((get("SCRIPT_NAME") or "") + (get("PATH_INFO") or "") or "/")
     return Arrival(
         get("REQUEST_METHOD") or "GET",
         get("HTTP_HOST") or get("SERVER_NAME"),
-        path_of(environ),
-        partial(url_of, environ),
+        path,
+        partial(url_of, environ, path),
         peer=get("REMOTE_ADDR"),
         trace=get("HTTP_X_AMZN_TRACE_ID"),
         traceparent=get("HTTP_TRACEPARENT"),
@@ -111,21 +114,20 @@ def arrival_of(environ: Environ) -> Arrival:
     )
 
 
-def path_of(environ: Environ) -> str:
-    """Return the whole path as text: PEP 3333 hands bytes over as latin-1, and they were UTF-8 most likely."""
-    path = (environ.get("SCRIPT_NAME") or "") + (environ.get("PATH_INFO") or "") or "/"
+def _as_text(path: str) -> str:
+    """Return a path as text: PEP 3333 hands bytes over as latin-1, and they were UTF-8 most likely."""
     return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def url_of(environ: Environ) -> str:
+def url_of(environ: Environ, path: str) -> str:
     """Return the URL that was asked for, without its query: PEP 3333, "URL Reconstruction"."""
     get = environ.get
     scheme = get("wsgi.url_scheme") or "http"
     host = get("HTTP_HOST") or f"{get('SERVER_NAME')}:{get('SERVER_PORT')}"
-    return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(path_of(environ))}"
+    return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(path)}"
 
 
-class _Start:
+class Start:
     """The `start_response` that the program is given: it begins the answer, with our header."""
 
     __slots__ = ("_describe", "_environ", "_exchange", "_start_response")
@@ -140,33 +142,42 @@ class _Start:
 
     def __call__(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
         exchange = self._exchange
-        if exchange.entity.sampled:
-            _described(exchange, self._describe, self._environ)
         try:
-            if exc_info is not None:  # the program answers with an error page for this exception
-                exchange.failed(exc_info[1])
-            headers = answered(exchange, status, headers)
+            if exchange.entity.sampled:
+                self._record(status, headers, exc_info)
+            value = exchange.response_header()
+            if value is not None and not _has_it(headers):
+                headers = [*headers, (HEADER, value)]
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
         if exc_info is None:  # a server takes two arguments or three
             return self._start_response(status, headers)
         return self._start_response(status, headers, exc_info)
 
+    def _record(self, status: str, headers: Headers, exc_info: ExcInfo | None) -> None:
+        self.describe()
+        if exc_info is not None:  # the program answers with an error page for this exception
+            self._exchange.failed(exc_info[1])
+        code = status[:3]
+        if code.isdigit():
+            self._exchange.answered(int(code), _content_length(headers))
 
-@guarded
-def _described(exchange: Exchange, describe: Describe | None, environ: Environ) -> None:
-    if describe is not None and exchange.entity.sampled:
-        describe(environ, exchange)
+    def describe(self) -> None:
+        """Have a framework's door say what it knows."""
+        if self._describe is None or not self._exchange.entity.sampled:
+            return
+        try:
+            self._describe(self._environ, self._exchange)
+        except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
+            swallow(fault)
 
 
-def answered(exchange: Exchange, status: str, headers: Headers) -> Headers:
-    """Record an answer's status line and length; return its headers with the trace's, in a list of their own."""
-    if exchange.entity.sampled and status[:3].isdigit():
-        exchange.answered(int(status[:3]), _content_length(headers))
-    value = exchange.response_header()
-    if value is None or any(len(name) == 15 and name.lower() == "x-amzn-trace-id" for name, _ in headers):
-        return headers
-    return [*headers, (HEADER, value)]
+def _has_it(headers: Headers) -> bool:
+    """Say whether the program has put a trace header into its answer by itself."""
+    for name, _ in headers:  # noqa: SIM110 - `any` would make a generator, for ten times as long
+        if len(name) == 15 and name.lower() == "x-amzn-trace-id":
+            return True
+    return False
 
 
 def _content_length(headers: Headers) -> int | None:
