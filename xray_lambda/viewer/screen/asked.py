@@ -102,7 +102,7 @@ def answered(answer: Callable[[Request], Any]) -> Callable[[Request], Response]:
         try:
             value = answer(request)
         except filters.FilterError as fault:
-            return json({"filter_error": {"message": fault.message, "position": fault.position}}, 422)
+            return json({"filter_error": {"message": fault.message, "position": fault.position}})  # typing is no error
         except BadRequest as fault:
             return json({"message": str(fault)}, 400)
         except sqlite3.Error as fault:

@@ -102,7 +102,7 @@ def _percentile(connection: sqlite3.Connection, view: View, count: int, share: f
 def _cold_starts(store: Store, request: Request) -> dict[str, Any]:
     view = view_of(request)
     where, values = view.scope
-    told = f"FROM traces WHERE {where} AND cold_start IS NOT NULL"
+    told = f"FROM traces WHERE {where} AND cold_start IS NOT NULL AND NOT in_progress"
     statement = f"SELECT name, cold_start, duration {told} ORDER BY name, duration"
     with store.read() as connection:
         rows = connection.execute(statement, values).fetchall()

@@ -23,7 +23,7 @@ export async function ask(path, options = {}) {
   const headers = { Accept: "application/json", "X-Requested-With": "xray-lambda", ...options.headers };
   const answer = await fetch(path, { ...options, headers });
   const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Refused(answer.status, body);
+  if (!answer.ok || body?.filter_error) throw new Refused(answer.status, body);
   return body;
 }
 

@@ -99,9 +99,9 @@ function Pair({ pair: { left, right, depth }, place, chosen, trees, scale, choos
   const weight = by !== null && Math.abs(by) > 0.1 * Math.max(a ?? 0, b ?? 0) && Math.abs(by) > 0.0005;
   const says = [node.name, only ? `only in ${only}` : `A ${duration(a)}, B ${duration(b)}, difference ${signed(by ?? 0)}`].join(", ");
   return html`<div class="pair-row ${only ? "only" : ""}" id="pair-${place}" role="option" aria-selected=${chosen} aria-label=${says} style=${{ transform: `translateY(${place * ROW}px)` }} onClick=${choose}>
-    <span class="cell-name" style=${{ paddingLeft: `${8 + Math.min(depth, 20) * 14}px` }}><${Icon} name=${node.kind} class="kind" /><span class="cut ${node.segment ? "is-segment" : ""}" title=${node.name}>${node.name}</span>
+    <span class="cell-name" style=${{ "--depth": Math.min(depth, 24) }}><${Icon} name=${node.kind} class="kind" /><span class="cut ${node.segment ? "is-segment" : ""}" title=${node.name}>${node.name}</span>
       ${[left, right].map((side, index) => side && ["fault", "error", "throttle"].includes(side.outcome) && html`<${Icon} name=${side.outcome} label="${side.outcome} in ${"AB"[index]}" class="is-${side.outcome}" />`)}
-      ${only && html`<span class="chip">only in ${only}</span>`}</span>
+      ${only && html`<span class="chip"><span class="only-in">only in </span>${only}</span>`}</span>
     <span class="pair-bars">${[left, right].map((side, index) => side && html`<i class="pair-bar side-${"ab"[index]}" style=${{ left: scale.x(side.start - trees[index].from), width: `max(2px, ${scale.x(side.end - side.start)})` }}></i>`)}</span>
     <span class="number">${duration(a)}</span><span class="number">${duration(b)}</span>
     <span class="number ${weight ? (Number(by) > 0 ? "slower" : "quicker") : "faint"}">${by === null ? "" : signed(by)}</span>

@@ -42,11 +42,18 @@ function Counters({ now }) {
     <dd class="figure ${now[key] && ["dropped", "unstored", "unforwarded"].includes(key) ? "is-fault" : now[key] && key === "rejected" ? "is-error" : ""}">${count(now[key])}</dd><dt>${name}</dt><dd class="faint">${means}</dd></div>`)}</dl>`;
 }
 
+/** Where programs reach it: what listens everywhere is nearest at 127.0.0.1. @param {any} status */
+export function addressOfDaemon({ host = "127.0.0.1", port = 2000 }) {
+  const near = { "0.0.0.0": "127.0.0.1", "::": "::1", localhost: "127.0.0.1" }[String(host)] ?? host;
+  return `${near.includes(":") ? `[${near}]` : near}:${port}`;
+}
+
 /** @param {{ now: any }} props */
 function Facts({ now }) {
   const since = moment(now.started);
+  const address = addressOfDaemon(now);
   return html`<dl class="facts-list daemon-facts">
-    <dt>Daemon</dt><dd class="with-copy"><code>${now.daemon ?? "–"}</code>${now.daemon && html`<${Copy} text="AWS_XRAY_DAEMON_ADDRESS=${now.daemon}" label="Copy as a setting" />`}</dd>
+    <dt>Daemon</dt><dd class="with-copy"><code>${address}</code><${Copy} text="AWS_XRAY_DAEMON_ADDRESS=${address}" label="Copy as a setting" /></dd>
     <dt>Store</dt><dd><span class="code">${now.store ?? "in memory"}</span>, ${size(now.bytes)}${now.traces != null ? `, ${count(now.traces)} traces` : ""}</dd>
     <dt>Running since</dt><dd title=${exactTime(now.started)}>${since.date} ${since.time}</dd>
     ${now.forward && html`<dt>Forwards to</dt><dd class="code">${now.forward}</dd>`}

@@ -4,6 +4,8 @@ import { html, useState } from "./html.js";
 import { go } from "./place.js";
 import { Section } from "./panel.js";
 
+/** Where code of others lies, and its path within. */
+const LIBRARY = /^.*\/(?:site|dist)-packages\/(.*)$|^.*\/lib\/python3[^/]*\/(.*)$|^(<frozen.*)$|^\/(?:var\/runtime|opt\/python)\/(.*)$/;
 const FIRST = 8; // frames shown before one asks for the rest
 
 /** @param {{ cause: any, tree: { byId: Map<string, import("./tree.js").Node> } }} props */
@@ -58,11 +60,12 @@ function One({ exception, link }) {
 
 /** Whoever looks for a fault looks at the program's own frames: those of libraries step back. @param {{ frame: any }} props */
 function Frame({ frame }) {
-  const path = shown(frame.path ?? "");
-  const cut = path.lastIndexOf("/") + 1;
-  const library = /site-packages|dist-packages|\/lib\/python3|^<frozen|^\/var\/runtime|^\/opt\//.test(path);
-  return html`<li class=${library ? "library" : ""}><span class="label">${shown(frame.label ?? "?")}</span>
-    <span class="file" title="${path}:${shown(frame.line)}"><span class="folder">${path.slice(0, cut)}</span><span class="base">${path.slice(cut)}${frame.line == null ? "" : `:${shown(frame.line)}`}</span></span></li>`;
+  const path = shown(frame.path);
+  const library = LIBRARY.exec(path);
+  const short = library ? library.slice(1).find(Boolean) : path;
+  const cut = String(short).lastIndexOf("/") + 1;
+  return html`<li class=${library ? "library" : ""} title="${path}:${shown(frame.line)}"><span class="label cut">${shown(frame.label ?? "?")}</span>
+    <span class="file"><span class="folder">${short?.slice(0, cut)}</span><span class="base">${short?.slice(cut)}${frame.line == null ? "" : `:${shown(frame.line)}`}</span></span></li>`;
 }
 
 /** The exception was recorded further down, where it was raised. @param {{ id: string, tree: any }} props */

@@ -37,7 +37,7 @@ export function Filter({ place, fault = null, input }) {
       <${Icon} name="filter" class="lead" />
       <input class="field" ref=${input} type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" maxlength="4000"
         placeholder="Filter traces" aria-label="Filter expression" role="combobox" aria-expanded=${choices.items.length > 0} aria-controls="choices"
-        aria-autocomplete="list" aria-activedescendant=${choices.items.length ? `choice-${choices.at}` : null} aria-invalid=${fault ? "true" : "false"} aria-describedby="filter-hint"
+        aria-autocomplete="list" aria-activedescendant=${choices.items.length ? `choice-${choices.at}` : null} aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
         onInput=${(/** @type {any} */ event) => (type(event.currentTarget.value), choices.ask())}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyed(event, choices, () => apply(text), input)}
         onBlur=${() => (choices.close(), setTyping(false))} />

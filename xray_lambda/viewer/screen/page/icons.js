@@ -76,17 +76,18 @@ export function OutcomeChip({ of }) {
 export function kindOf(document, segment) {
   if (segment) return /Lambda/i.test(document.origin ?? "") ? "lambda" : "server";
   if (document.sql) return "sql";
-  if (document.namespace === "aws") return kindOfService(document.name);
-  return document.namespace === "remote" || document.http ? "http" : "code";
+  if (document.namespace === "aws") return kindOfService(document.name, "AWS::");
+  return document.namespace === "remote" ? "http" : "code";
 }
 
-/** @param {string} name of a service or node, or its type @param {string} [type] */
-export function kindOfService(name, type = "") {
-  const text = `${type} ${name}`;
-  if (/^client\b/i.test(type)) return "client";
-  if (/lambda/i.test(type)) return "lambda";
-  if (/dynamodb|database|postgres|mysql|mariadb|sqlite|sql|redis|mongo|rds/i.test(text)) return "sql";
-  if (/sqs|sns|queue|kinesis|eventbridge/i.test(text)) return "queue";
-  if (/^AWS|aws/.test(type) || !type) return "aws";
-  return /remote/i.test(type) ? "http" : "server";
+/** @type {Array<[RegExp, string]>} by type and name of a service, the first that fits */
+const SERVICES = [
+  [/^client /i, "client"], [/lambda/i, "lambda"], [/^AWS::(ECS|EC2|EKS|ElasticBeanstalk|AppRunner)\b/i, "server"],
+  [/dynamodb|database|postgres|mysql|mariadb|sqlite|sql|redis|mongo|rds|elasticache/i, "sql"], [/sqs|sns|queue|topic|kinesis|events/i, "queue"],
+  [/^AWS::/, "aws"], [/^remote /, "http"],
+];
+
+/** @param {string} name of a service @param {string} type X-Ray's */
+export function kindOfService(name, type) {
+  return SERVICES.find(([pattern]) => pattern.test(`${type} ${name}`))?.[1] ?? "server";
 }

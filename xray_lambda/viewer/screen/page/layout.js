@@ -1,42 +1,46 @@
 // Places the services of a map, by dagre: callers before what they call, few lines crossing.
 import dagre from "./vendor/dagre.js";
 
-export const BOX = { width: 196, height: 64 };
+const BOX = { width: 196, height: 64 };
+const CLIENT = { width: 92, height: 36 };
+const LABEL = { width: 84, height: 14, labelpos: "c" };
 
 /**
  * @param {{ nodes: any[], edges: any[] }} graph
  * @param {"LR" | "TB"} direction from left to right, or from top to bottom where there is little room
  */
 export function place(graph, direction) {
-  const plan = new dagre.graphlib.Graph({ multigraph: false }).setGraph({ rankdir: direction, nodesep: 22, ranksep: direction === "LR" ? 104 : 48, marginx: 16, marginy: 16 }).setDefaultEdgeLabel(() => ({}));
-  for (const node of graph.nodes) plan.setNode(String(node.id), { ...BOX });
+  const level = direction === "LR";
+  const plan = new dagre.graphlib.Graph({ multigraph: false }).setGraph({ rankdir: direction, nodesep: 20, ranksep: level ? 28 : 22, marginx: 16, marginy: 16 });
+  for (const node of graph.nodes) plan.setNode(String(node.id), { ...(node.type === "client" ? CLIENT : BOX) });
   const known = graph.edges.filter((edge) => plan.hasNode(String(edge.source)) && plan.hasNode(String(edge.target)) && edge.source !== edge.target);
-  for (const edge of known) plan.setEdge(String(edge.source), String(edge.target), {});
+  for (const edge of known) plan.setEdge(String(edge.source), String(edge.target), level ? { ...LABEL } : { ...LABEL, width: 60, height: 20 });
   dagre.layout(plan);
-  const nodes = graph.nodes.map((node) => ({ ...node, ...pick(plan.node(String(node.id))) }));
+  const nodes = graph.nodes.map((node) => ({ ...node, ...plan.node(String(node.id)) }));
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const edges = known.map((edge) => {
-    const { points } = plan.edge(String(edge.source), String(edge.target));
-    return { ...edge, key: `${edge.source} ${edge.target}`, from: byId.get(edge.source), to: byId.get(edge.target), ...drawn(points) };
+    const [from, to] = [byId.get(edge.source), byId.get(edge.target)];
+    const { points, x, y } = plan.edge(String(edge.source), String(edge.target));
+    return { ...edge, key: `${edge.source} ${edge.target}`, from, to, label: { x, y }, ...drawn(from, to, points.slice(1, -1), level) };
   });
   const { width = 0, height = 0 } = plan.graph();
   return { nodes, edges, width: Math.ceil(width), height: Math.ceil(height) };
 }
 
-/** @param {{ x: number, y: number }} at */
-const pick = ({ x, y }) => ({ x, y });
-
-/** A soft line through the points, its arrow's place and angle, and where its label goes. @param {Array<{ x: number, y: number }>} points */
-function drawn(points) {
-  const [first, ...rest] = points;
-  let path = `M${first.x} ${first.y}`;
-  for (let at = 0; at < rest.length - 1; at++) {
-    const [here, next] = [rest[at], rest[at + 1]];
-    const end = at === rest.length - 2 ? next : { x: (here.x + next.x) / 2, y: (here.y + next.y) / 2 };
-    path += `Q${here.x} ${here.y} ${end.x} ${end.y}`;
-  }
-  if (rest.length === 1) path += `L${rest[0].x} ${rest[0].y}`;
-  const [last, before] = [points[points.length - 1], points[points.length - 2]];
-  const angle = (Math.atan2(last.y - before.y, last.x - before.x) * 180) / Math.PI;
-  return { path, tip: { ...last, angle }, label: points[Math.floor(points.length / 2)] };
+/**
+ * A line that leaves the middle of one side and meets the middle of the other, soft between; a call back goes the other way.
+ * @param {any} from @param {any} to @param {Array<{ x: number, y: number }>} between @param {boolean} level
+ */
+function drawn(from, to, between, level) {
+  const forth = level ? from.x <= to.x : from.y <= to.y;
+  const way = forth ? 1 : -1;
+  const side = (/** @type {any} */ node, /** @type {number} */ sign) => (level ? { x: node.x + (sign * node.width) / 2, y: node.y } : { x: node.x, y: node.y + (sign * node.height) / 2 });
+  const points = [side(from, way), ...between, side(to, -way)];
+  let path = `M${points[0].x} ${points[0].y}`;
+  points.slice(1).forEach((next, at) => {
+    const last = points[at];
+    const half = level ? { x: (next.x - last.x) / 2, y: 0 } : { x: 0, y: (next.y - last.y) / 2 };
+    path += `C${last.x + half.x} ${last.y + half.y} ${next.x - half.x} ${next.y - half.y} ${next.x} ${next.y}`;
+  });
+  return { path, tip: { ...points[points.length - 1], angle: (level ? 0 : 90) + (forth ? 0 : 180) } };
 }

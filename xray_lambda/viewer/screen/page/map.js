@@ -5,7 +5,7 @@ import { count, duration, quoted, share } from "./format.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { Icon, kindOfService } from "./icons.js";
 import { useKeys } from "./keyboard.js";
-import { BOX, place as placed } from "./layout.js";
+import { place as placed } from "./layout.js";
 import { useTraceClock } from "./live.js";
 import { go, toView } from "./place.js";
 import { ServiceTable } from "./services.js";
@@ -44,7 +44,7 @@ export function Graph({ graph, choose, chooseEdge, verb, compact = false }) {
   const layout = useMemo(() => graph && width > 0 && placed(graph, width < 560 ? "TB" : "LR"), [graph, width < 560, width > 0]);
   if (!layout) return html`<div class="graph ${compact ? "compact" : ""}" ref=${frame}></div>`;
   if (!layout.nodes.length) return html`<div class="graph empty" ref=${frame}><p class="muted">No services: no trace is in view.</p></div>`;
-  const fit = Math.min(1, Math.max(0.45, (width - 2) / layout.width));
+  const fit = Math.min(1, Math.max(width < 560 ? 0.72 : 0.5, (width - 2) / layout.width));
   const scale = zoom || fit;
   const most = Math.max(...layout.edges.map((/** @type {any} */ edge) => edge.requests), 1);
   return html`<div class="graph ${compact ? "compact" : ""}" ref=${frame}>
@@ -77,14 +77,14 @@ function useWidth(frame) {
 
 /** @param {{ edge: any, most: number, choose?: (edge: any) => void }} props */
 function Edge({ edge, most, choose }) {
-  const weight = 1.25 + 2.25 * (Math.log1p(edge.requests) / Math.log1p(most));
+  const weight = 1.25 + 1.25 * (Math.log1p(edge.requests) / Math.log1p(most));
   const how = edge.faults ? "fault" : edge.errors || edge.throttles ? "error" : "";
   const says = `${edge.from.name} → ${edge.to.name}: ${count(edge.requests)} requests, ${duration(edge.p50)} median`;
   return html`<g class="edge ${how}" onClick=${() => choose?.(edge)}>
     <path class="wide" d=${edge.path}><title>${says}</title></path>
     <path class="line" d=${edge.path} stroke-width=${weight} />
     <path class="tip" d="M-9 -4.5L0 0L-9 4.5z" transform="translate(${edge.tip.x} ${edge.tip.y}) rotate(${edge.tip.angle})" />
-    <text x=${edge.label.x} y=${edge.label.y - 6}>${count(edge.requests)}${edge.p50 != null ? ` · ${duration(edge.p50)}` : ""}</text>
+    <text x=${edge.label.x} y=${edge.label.y + 4}>${[edge.requests > 1 && count(edge.requests), edge.p50 != null && duration(edge.p50)].filter(Boolean).join(" · ")}</text>
   </g>`;
 }
 
@@ -93,17 +93,20 @@ function Box({ node, choose, verb }) {
   const kind = kindOfService(node.name, node.type);
   const client = kind === "client";
   const bad = [node.faults && `${share(node.faults, node.requests)} faults`, node.errors && `${share(node.errors, node.requests)} errors`, node.throttles && `${share(node.throttles, node.requests)} throttled`].filter(Boolean);
-  const says = client ? "Client" : [`${verb} ${node.name}`, typeText(node.type), `${count(node.requests)} requests`, ...bad, `median ${duration(node.p50)}`, `p99 ${duration(node.p99)}`].join(", ");
-  const style = { left: `${node.x - BOX.width / 2}px`, top: `${node.y - BOX.height / 2}px`, width: `${BOX.width}px`, height: `${BOX.height}px` };
-  return html`<button class="box ${kind}" style=${style} disabled=${client} aria-label=${says} title=${`${node.name}\n${typeText(node.type)}`} onClick=${() => choose(node)}>
+  const says = [`${verb} ${node.name}`, typeText(node.type), `${count(node.requests)} requests`, ...bad, `median ${duration(node.p50)}`, `p99 ${duration(node.p99)}`].join(", ");
+  const style = { left: `${node.x - node.width / 2}px`, top: `${node.y - node.height / 2}px`, width: `${node.width}px`, height: `${node.height}px` };
+  if (client) return html`<div class="box client" style=${style}><${Icon} name="client" />Client</div>`;
+  return html`<button class="box" style=${style} aria-label=${says} title=${`${node.name}\n${typeText(node.type)}`} onClick=${() => choose(node)}>
     <${Ring} node=${node} kind=${kind} />
-    <span class="box-text"><b class="cut">${client ? "Client" : node.name}</b>
-      ${client ? html`<span class="faint cut">${node.requests ? `${count(node.requests)} requests` : "who called"}</span>` : html`
-        <span class="box-line cut"><span>${count(node.requests)} req</span><span class="faint">p50</span> ${duration(node.p50)}</span>
-        <span class="box-line cut">${bad.length ? html`<span class="is-${node.faults ? "fault" : node.errors ? "error" : "throttle"}">${bad[0]}</span>` : html`<span class="faint">${typeText(node.type)}</span>`}</span>`}
+    <span class="box-text"><b class="cut">${nameOf(node)}</b>
+      <span class="cut">${node.requests > 1 ? html`${count(node.requests)} req <span class="faint">p50</span> ` : ""}${duration(node.p50)}</span>
+      <span class="cut">${bad.length ? html`<span class="is-${node.faults ? "fault" : node.errors ? "error" : "throttle"}">${bad[0]}</span>` : html`<span class="faint">${typeText(node.type)}</span>`}</span>
     </span>
   </button>`;
 }
+
+/** What a queue or topic is called by people: the end of its URL or ARN. @param {any} node */
+const nameOf = ({ name }) => (/^(?:https?:\/\/[^/]+\/\d+\/|arn:)/.test(name) ? name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf(":")) + 1) : name);
 
 /** X-Ray's type in short: what is told by the icon need not be said in full. @param {string} type */
 function typeText(type) {

@@ -14,12 +14,14 @@ const STATES = { connecting: "Connecting", live: "Live", paused: "Paused", lost:
 export function Bar({ place }) {
   const [helping, help] = useState(false);
   const [theme, switchTheme] = useTheme();
+  const tabs = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [place.view]);
   useKeys({
     "?": () => help(true), d: switchTheme, p: togglePause, t: () => go(toView("")), m: () => go(toView("map")),
   });
   return html`<header class="bar">
     <a class="brand" href=${addressOf(toView(""))} aria-label="xray-lambda: traces"><${Brand} /><span>xray-lambda</span></a>
-    <nav class="tabs" aria-label="Views">
+    <nav class="tabs" ref=${tabs} aria-label="Views">
       ${TABS.map(([view, name]) => html`<a key=${view} href=${addressOf(toView(view))} aria-current=${isCurrent(place, view) ? "page" : null}>${name}</a>`)}
     </nav>
     <span class="push"></span>

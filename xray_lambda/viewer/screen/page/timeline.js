@@ -143,7 +143,7 @@ function Ruler({ axis, zoom }) {
     set(null);
     if (high - low > 0.01) zoom([axis.from + low * (axis.to - axis.from), axis.from + high * (axis.to - axis.from)]);
   };
-  return html`<div class="ruler" aria-hidden="true"><span class="ruler-name">Segment, subsegment</span>
+  return html`<div class="ruler" aria-hidden="true"><span class="ruler-name">Segment, subsegment</span><span class="ruler-took number">Duration</span>
     <div class="ruler-axis" title="Drag to zoom in, double click for the whole trace" ref=${ruler} onPointerDown=${(/** @type {PointerEvent} */ event) => (ruler.current?.setPointerCapture(event.pointerId), set([at(event), at(event)]))}
       onPointerMove=${(/** @type {PointerEvent} */ event) => drag && set([drag[0], at(event)])} onPointerUp=${end} onPointerCancel=${() => set(null)} onDblClick=${() => zoom(null)}>
       ${axis.ticks.map((value) => html`<span key=${value} style=${{ left: `${(value / (axis.to - axis.from)) * 100}%` }}>${tick(value)}</span>`)}
@@ -170,7 +170,7 @@ function Row({ node, top, axis, path, open, selected, focused, hit, choose, togg
   const says = [node.name, node.running ? "in progress" : duration(node.end - node.start), OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (bad)], path && "on the critical path", node.cut && "truncated"];
   return html`<div id="node-${node.id}" class="grid-row tone-${node.tone} ${focused ? "focused" : ""} ${hit ? "hit" : ""}" role="treeitem" aria-level=${node.depth + 1} aria-expanded=${open === null ? undefined : open}
       aria-selected=${selected} aria-label=${says.filter(Boolean).join(", ")} style=${{ transform: `translateY(${top}px)` }} onClick=${() => choose(node)}>
-    <span class="cell-name" style=${{ paddingLeft: `${10 + Math.min(node.depth, 24) * 14}px` }}>
+    <span class="cell-name" style=${{ "--depth": Math.min(node.depth, 24) }}>
       ${open === null ? html`<i class="twig"></i>` : html`<span class="twig" onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), toggle(node.id, !open))}><${Icon} name=${open ? "down" : "right"} /></span>`}
       <${Icon} name=${node.kind} class="kind" />
       <span class="cut ${node.segment ? "is-segment" : ""} ${bad ? `is-${bad}` : ""}" title=${node.name}>${node.name}</span>
@@ -178,6 +178,7 @@ function Row({ node, top, axis, path, open, selected, focused, hit, choose, togg
       ${bad && html`<${Icon} name=${bad} class="is-${bad}" />`}${node.cut && html`<${Icon} name="cut" label="truncated" class="faint" />`}
       ${node.missing && html`<span class="faint missing" title="Its own document never came">not sent</span>`}
     </span>
+    <span class="cell-took number ${path ? "on-path" : ""}">${node.running ? "…" : duration(node.end - node.start)}</span>
     <span class="cell-bar"><${Bar} node=${node} axis=${axis} path=${path} bad=${bad} /></span>
   </div>`;
 }
@@ -192,11 +193,9 @@ function Bar({ node, axis, path, bad }) {
   if (right < -0.5 || left > 100.5) return html`<span class="outside">${left > 100 ? "▸" : "◂"}</span>`;
   const piece = (/** @type {[number, number]} */ [from, to]) => ({ left: `${clamp(axis.x(from))}%`, width: `max(1px, ${clamp(axis.x(to)) - clamp(axis.x(from))}%)` });
   const gaps = node.children.length ? gapsOf(node).filter(([from, to]) => axis.x(to) - axis.x(from) > 0.15) : [];
-  const label = node.running ? "in progress" : duration(node.end - node.start);
   return html`<i class="span ${bad} ${node.running ? "running" : ""} ${node.missing ? "missing" : ""}" style=${piece([node.start, node.end])}></i>
     ${gaps.map((gap) => html`<i class="gap" style=${piece(gap)}></i>`)}
-    ${path?.map((part) => html`<i class="path ${bad}" style=${piece(part)}></i>`)}
-    <span class="took-label" style=${right > 82 ? (left > 18 ? { right: `${100 - clamp(left)}%` } : { left: `${clamp(left)}%`, paddingLeft: "8px" }) : { left: `${clamp(right)}%` }} data-inside=${right > 82 && left <= 18}>${label}</span>`;
+    ${path?.map((part) => html`<i class="path ${bad}" style=${piece(part)}></i>`)}`;
 }
 
 /** @param {number} percent */

@@ -58,12 +58,12 @@ function extent(entities) {
 function nodeOf({ id, segment, missing, start, end, document }, parent, last) {
   const begin = start ?? parent?.start ?? last;
   return {
-    id, segment, missing, document, parent, children: [], start: begin, end: end ?? (missing ? begin : last),
+    id, segment, missing, document, parent, children: [], start: begin, end: end ?? last,
     name: String(document.name ?? id),
-    running: end == null && !missing,
+    running: end == null,
     cut: isCut(document),
     kind: kindOf(document, segment),
-    outcome: outcome({ ...document, in_progress: end == null && !missing }),
+    outcome: outcome({ ...document, in_progress: end == null }),
     service: segment || !parent ? String(document.name ?? id) : parent.service,
     tone: 0,
     depth: parent ? parent.depth + 1 : 0,

@@ -1,12 +1,13 @@
 // The first visit: three ways to send a trace. The list takes its place when the first one arrives.
 import { useAnswer } from "./api.js";
 import { Copy } from "./copy.js";
+import { addressOfDaemon } from "./daemon.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 
 export function Welcome() {
   const { data } = useAnswer("/api/status");
-  const address = data?.daemon ?? "127.0.0.1:2000";
+  const address = addressOfDaemon(data ?? {});
   const elsewhere = address !== "127.0.0.1:2000";
   const before = elsewhere ? `AWS_XRAY_DAEMON_ADDRESS=${address} ` : "";
   return html`<div class="page welcome"><div class="inner">
