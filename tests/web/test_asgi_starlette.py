@@ -184,7 +184,7 @@ def test_a_stream_is_traced_to_its_end_and_a_background_task_after_it(traces: Tr
 @pytest.mark.parametrize("version", ["2.3", "2.4"])
 @both
 def test_a_client_that_hangs_up_on_a_stream_is_marked_and_no_fault(traces: Traces, wrapped: Any, version: str) -> None:
-    """Before ASGI 2.4, Starlette waits for the disconnect beside the stream; since then, newer ones let sending raise."""
+    """Before ASGI 2.4, Starlette waits for the disconnect beside the stream; since then, newer ones let it raise."""
 
     async def endless() -> AsyncIterator[bytes]:
         while True:

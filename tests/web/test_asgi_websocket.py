@@ -101,6 +101,12 @@ def test_a_close_has_a_code(traces: Traces, more: Any, code: int, flags: set[str
     assert traces.one.flags == flags
 
 
+def test_a_clients_own_fault_is_none_of_the_programs(traces: Traces) -> None:
+    talk(echo, disconnect(1011))
+    assert traces.one.metadata == {"xray_lambda": {"close_code": 1011}}
+    assert traces.one.flags == set()
+
+
 def test_a_close_before_accept_is_a_forbidden_request(traces: Traces) -> None:
     async def program(receive: Any, send: Any) -> None:
         await send({"type": "websocket.close", "code": 1000})

@@ -198,6 +198,8 @@ class Conversation(Connection):
         self._last = True
         if self._started:
             self._code = message.get("code", _NORMAL)
+            if self._code == _INTERNAL_ERROR:
+                self._exchange.entity.flag("fault")
             return
         self._started = True
         self._exchange.answered(403)  # which is what servers make of it before `accept`: ASGI, "Close"
@@ -209,8 +211,6 @@ class Conversation(Connection):
             code = _ABNORMAL
         if code is not None:
             self._exchange.entity.metadata({"close_code": code}, namespace=MARK)
-        if code == _INTERNAL_ERROR:
-            self._exchange.entity.flag("fault")
 
 
 def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
