@@ -132,7 +132,8 @@ class XRayAPI(ThreadingHTTPServer):
             self.calls.append((path, body))
             self._arrived.notify_all()
 
-    def next_fault(self) -> Answer | None:
+    def fault_for(self, path: str, body: dict[str, Any]) -> Answer | None:
+        """Return what is to go wrong with a call, if anything."""
         with self._lock:
             return self.faults.pop(0) if self.faults else self.faulty
 
@@ -214,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.complaints += complaints(self.path, dict(self.headers), sent)
         body = json.loads(sent)
-        fault = self.server.next_fault()
+        fault = self.server.fault_for(self.path, body)
         if fault is None:
             # Answered first, so that who waits for the call can look at what was granted.
             answer = json.dumps(self.server.answer(self.path, body)).encode()

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 RULES_EVERY = 300.0  # seconds
 RULES_LAST = 3600.0
 _JITTER = 5.0, 0.1  # at most so many seconds later: a fleet that began at once does not ask at once
-_LONGEST_BACK_OFF = 300.0
+# The first pause after a failure, and the longest after many: a quota is soon over, rules last an hour.
+_RULES_BACK_OFF = 1.0, 300.0
+_REPORT_BACK_OFF = INTERVAL, 60.0
 
 
 class CentralSampler:
@@ -105,7 +107,7 @@ class CentralSampler:
             definitions = central_rules.fetch(self._client)
         except Unavailable as error:
             self._rule_failures += 1
-            self._rules_at = self._ticks() + self._back_off(1.0, self._rule_failures)
+            self._rules_at = self._ticks() + self._back_off(_RULES_BACK_OFF, self._rule_failures)
             self._tell(
                 error, "local sampling rules decide until they can be had" if self._is_over() else "the last ones stand"
             )
@@ -143,7 +145,7 @@ class CentralSampler:
             modified = targets.exchange(self._client, self._client_id, due, accounts, self._clock())
         except Unavailable as error:
             self._report_failures += 1
-            self._report_at = self._ticks() + self._back_off(INTERVAL, self._report_failures)
+            self._report_at = self._ticks() + self._back_off(_REPORT_BACK_OFF, self._report_failures)
             self._tell(error, "sampling goes on as last granted")
             return
         self._report_failures = 0
@@ -155,14 +157,16 @@ class CentralSampler:
         soonest = min((account.due_at for account in accounts.values()), default=inf)
         self._report_at = min(max(soonest, ticks + 1.0), ticks + INTERVAL) + _JITTER[1] * self._chance()
 
-    def _back_off(self, first: float, failures: int) -> float:
+    def _back_off(self, bounds: tuple[float, float], failures: int) -> float:
         """Return the seconds to wait after so many failures in a row: twice as long each time, and not all at once."""
-        longest = min(first * 2.0 ** min(failures - 1, 20), _LONGEST_BACK_OFF)
-        return longest * (0.5 + 0.5 * self._chance())
+        first, longest = bounds
+        return min(first * 2.0 ** min(failures - 1, 20), longest) * (0.5 + 0.5 * self._chance())
 
     def _is_over(self) -> bool:
         return self._clock() >= self._in_force[1]
 
     def _tell(self, error: Unavailable, meanwhile: str) -> None:
+        if self._poller.stopping:
+            return
         message = "xray_lambda: X-Ray's sampling rules cannot be had from %s: %s. Tried again, told once; %s."
         say_once(logging.WARNING, f"sampling {self._client}", message, self._client, error, meanwhile)

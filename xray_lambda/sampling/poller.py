@@ -33,6 +33,11 @@ class Poller:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it is ending, or has: what fails now was broken off."""
+        return self._stopping.is_set()
+
     def start(self) -> None:
         """Begin, once; where no thread can be had, that is told."""
         with self._lock:
@@ -61,7 +66,7 @@ class Poller:
     def start_anew(self) -> None:
         """In a forked child, where the thread is gone: begin again with the next request."""
         self._lock = threading.RLock()
-        if self._stopping.is_set():
+        if self.stopping:
             return
         self._stopping = threading.Event()
         self._thread = None

@@ -1,0 +1,250 @@
+"""The thread that asks X-Ray: when it begins, what it leaves alone, how it ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sampling.fakes import NO_LOCAL, SHOP
+from tests.servers.xray_api import BROKEN, HANGING, XRayAPI
+from xray_lambda import _guard, patch, unpatch
+from xray_lambda._context import current
+from xray_lambda._recorder import current_entity
+from xray_lambda.sampling.central import CentralSampler
+from xray_lambda.sampling.daemon import DaemonClient
+from xray_lambda.sampling.local import LocalSampler
+from xray_lambda.sampling.poller import Poller
+from xray_lambda.testing import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RULES = "/GetSamplingRules"
+PATIENCE = 20
+
+
+class Step:
+    """What a poller calls: tells when it was, and in what context."""
+
+    def __init__(self, pause: float = 3600.0) -> None:
+        self.pause = pause
+        self.called = threading.Event()
+        self.seen: list[Any] = []
+
+    def __call__(self) -> float:
+        self.seen.append((request_of.get(None), current_entity(), threading.current_thread()))
+        self.called.set()
+        return self.pause
+
+
+request_of: contextvars.ContextVar[str] = contextvars.ContextVar("request_of")
+
+
+@pytest.fixture
+def step() -> Step:
+    return Step()
+
+
+@pytest.fixture
+def poller(step: Step) -> Iterator[Poller]:
+    poller = Poller(step, lambda: None)
+    yield poller
+    poller.stop()
+
+
+def ours() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "xray_lambda-sampling"]
+
+
+def test_it_begins_once_when_it_is_told_to(poller: Poller, step: Step) -> None:
+    assert not poller.started
+    assert ours() == []
+    for _ in range(3):
+        poller.start()
+    assert step.called.wait(PATIENCE)
+    assert len(ours()) == len(step.seen) == 1
+
+
+def test_it_never_keeps_a_program_from_ending(poller: Poller) -> None:
+    poller.start()
+    assert all(thread.daemon for thread in ours())
+
+
+def test_many_first_requests_start_one_thread(poller: Poller, step: Step) -> None:
+    barrier = threading.Barrier(8)
+
+    def begin() -> None:
+        barrier.wait()
+        poller.start()
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert step.called.wait(PATIENCE)
+    assert len(ours()) == 1
+
+
+def test_what_it_does_belongs_to_no_request(poller: Poller, step: Step) -> None:
+    patch("threads")
+    try:
+        with capture(header=None) as traces:
+            from xray_lambda import segment
+
+            with segment("request") as request:
+                request_of.set("the first request")
+                poller.start()
+                assert step.called.wait(PATIENCE)
+        (asked_by, entity, _) = step.seen[0]
+        assert asked_by is None
+        assert not entity.sampled
+        assert entity.trace_id is None
+        assert request.sampled
+        assert [root.names() for root in traces.roots] == [("request", [])]
+    finally:
+        unpatch("threads")
+
+
+def test_its_calls_are_not_traced_nor_missed(caplog: pytest.LogCaptureFixture) -> None:
+    patch("http.client")
+    try:
+        with capture(header=None, context_missing="RUNTIME_ERROR") as traces, XRayAPI() as api:
+            sampler = CentralSampler(DaemonClient("127.0.0.1", api.port), LocalSampler(NO_LOCAL))
+            sampler.decide(SHOP)
+            api.wait_for(RULES)
+            sampler.close()
+        assert len(traces) == 0
+        assert caplog.records == []
+    finally:
+        unpatch("http.client")
+
+
+def test_it_ends_when_it_is_told_to_and_does_not_begin_again(poller: Poller, step: Step) -> None:
+    poller.start()
+    assert step.called.wait(PATIENCE)
+    poller.stop()
+    assert not step.seen[0][2].is_alive()
+    poller.start()
+    poller.stop()
+    assert ours() == []
+
+
+def test_stopped_before_it_began_it_never_begins(poller: Poller) -> None:
+    poller.stop()
+    poller.start()
+    assert ours() == []
+    poller.start_anew()
+    assert poller.started
+
+
+def test_it_leaves_nothing_to_be_done_at_exit(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[Any] = []
+    monkeypatch.setattr(atexit, "register", wanted.append)
+    monkeypatch.setattr(atexit, "unregister", lambda callback: callback in wanted and wanted.remove(callback))
+    poller.start()
+    assert wanted == [poller.stop]
+    poller.stop()
+    assert wanted == []
+
+
+def test_a_step_may_stop_its_own_poller() -> None:
+    stopped = threading.Event()
+
+    def step() -> float:
+        poller.stop()
+        stopped.set()
+        return 0.0
+
+    poller = Poller(step, lambda: None)
+    poller.start()
+    assert stopped.wait(PATIENCE)
+
+
+def test_after_a_fault_of_ours_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_guard, "strict", False)
+    monkeypatch.setattr("xray_lambda.sampling.poller._AFTER_A_FAULT", 0.01)
+    calls: list[int] = []
+    twice = threading.Event()
+
+    def step() -> float:
+        calls.append(1)
+        if len(calls) == 1:
+            raise LookupError
+        twice.set()
+        return 3600.0
+
+    poller = Poller(step, lambda: None)
+    poller.start()
+    assert twice.wait(PATIENCE)
+    poller.stop()
+
+
+def test_where_no_thread_can_be_had_that_is_told(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    poller.start()
+    poller.start()
+    assert [record.getMessage() for record in caplog.records] == [
+        "xray_lambda: local sampling rules decide: can't start new thread"
+    ]
+
+
+@pytest.fixture
+def api() -> Iterator[XRayAPI]:
+    with XRayAPI() as api:
+        yield api
+
+
+def sampler_of(api: XRayAPI) -> CentralSampler:
+    return CentralSampler(DaemonClient("127.0.0.1", api.port), LocalSampler(NO_LOCAL))
+
+
+def test_a_sampler_asks_nothing_before_its_first_request(api: XRayAPI) -> None:
+    sampler = sampler_of(api)
+    assert ours() == []
+    assert sampler.decide(SHOP).rule is None
+    api.wait_for(RULES)
+    sampler.close()
+    assert ours() == []
+    assert api.asked(RULES) == 1
+
+
+def test_no_request_waits_for_a_daemon_that_hangs(api: XRayAPI) -> None:
+    api.faulty = HANGING
+    sampler = sampler_of(api)
+    sampler.decide(SHOP)
+    api.wait_for(RULES)
+    assert not any(sampler.decide(SHOP).sampled for _ in range(100))
+    sampler.close()
+    assert ours() == [], "the call under way was broken off"
+
+
+def test_a_daemon_in_trouble_is_told_once(api: XRayAPI, caplog: pytest.LogCaptureFixture) -> None:
+    api.faulty = BROKEN
+    sampler = sampler_of(api)
+    sampler.decide(SHOP)
+    api.wait_for(RULES, 2)
+    sampler.close()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    where = f"the X-Ray daemon at 127.0.0.1:{api.port} (TCP)"
+    why = 'status 500, \'{"__type":"InternalFailure"}\''
+    meanwhile = "Tried again, told once; local sampling rules decide until they can be had."
+    assert told == [f"xray_lambda: X-Ray's sampling rules cannot be had from {where}: {why}. {meanwhile}"]
+
+
+def test_nothing_is_current_that_was_not(api: XRayAPI) -> None:
+    before = current.get()
+    sampler = sampler_of(api)
+    sampler.decide(SHOP)
+    assert current.get() is before
+    sampler.close()
