@@ -113,7 +113,9 @@ def _metadata(key: str, value: object) -> str | None:
         return _wrong(key, value, "an object")
     for name, part in value.items():
         if not isinstance(part, dict):
-            return _wrong(f"{key} {_shown(name)}", part, "an object: metadata has namespaces, and these have keys")
+            return (
+                f"{key} {_shown(name)} is {_shown(part)}, not an object: metadata has namespaces, and these have keys"
+            )
     return None
 
 
@@ -124,7 +126,7 @@ def _annotations(key: str, value: object) -> str | None:
         if not _ANNOTATION_KEY.fullmatch(name):
             return f"the annotation key {_shown(name)} has more than letters, digits, _ and ."
         if not isinstance(content, str | int | float):
-            return _wrong(f"annotation {_shown(name)}", content, "a text, a number or a boolean")
+            return f"annotation {_shown(name)} is {_shown(content)}, not a text, a number or a boolean"
     return None
 
 
@@ -151,17 +153,19 @@ def _cause(key: str, value: object) -> str | None:
         return None if _ID.fullmatch(value) else _wrong(key, value, "16 hex digits, or an object")
     if not isinstance(value, dict):
         return _wrong(key, value, "16 hex digits, or an object")
-    exceptions = value.get("exceptions") or []
-    if not isinstance(exceptions, list):
+    exceptions = value.get("exceptions")
+    if not isinstance(exceptions, list | None):
         return _wrong("cause.exceptions", exceptions, "a list")
-    return next((fault for exception in exceptions if (fault := _fault_in_exception(exception))), None)
+    return next((fault for exception in exceptions or () if (fault := _fault_in_exception(exception))), None)
 
 
 def _fault_in_exception(exception: object) -> str | None:
     if not isinstance(exception, dict):
         return _wrong("an exception in cause", exception, "an object")
     id = exception.get("id")  # noqa: A001 - X-Ray's name
-    return None if isinstance(id, str) and _ID.fullmatch(id) else _wrong("an exception's id", id, "16 hex digits")
+    return (
+        None if isinstance(id, str) and _ID.fullmatch(id) else f"an exception's id is {_shown(id)}, not 16 hex digits"
+    )
 
 
 _CHECKS: dict[str, Callable[[str, object], str | None]] = {
@@ -187,4 +191,7 @@ def _shown(value: object) -> str:
         return repr(value[:60] + ("..." if len(value) > 60 else ""))
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)[:60]
+    return _WORDS.get(repr(value), repr(value)[:60])
+
+
+_WORDS = {"None": "null", "True": "true", "False": "false"}

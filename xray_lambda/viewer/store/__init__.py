@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from xray_lambda.viewer.documents import Document
 
+_MAGIC = b"SQLite format 3\0"
 _MEMORIES = itertools.count()
 # Traces that one transaction summarises: as many as the time allows, which the first few tell.
 _FEW, _MANY = 50, 500
@@ -226,5 +227,12 @@ def _make_private(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        with path.open("rb") as file:
+            beginning = file.read(len(_MAGIC))
+    except FileExistsError:
+        raise tables.UnusableStore(f"{path} cannot be used as the store: {path.parent} is no folder") from None
     except OSError as fault:
         raise tables.UnusableStore(f"{path} cannot be used as the store: {fault.strerror}") from fault
+    # SQLite takes a short file for an empty database, and would write over it.
+    if beginning not in (b"", _MAGIC):
+        raise tables.UnusableStore(f"{path} is no database: name another file with --store")
