@@ -24,6 +24,7 @@ def make_app(url: str) -> Any:
         broker_connection_retry_on_startup=True,
         task_publish_retry=False,
         worker_hijack_root_logger=False,
+        worker_lost_wait=0.2,
         worker_prefetch_multiplier=1,
     )
     for name, (function, options) in TASKS.items():

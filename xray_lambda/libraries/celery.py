@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from xray_lambda import _header
 from xray_lambda._api import segment
 from xray_lambda._context import current
+from xray_lambda._entities import Segment
 from xray_lambda._entity import UNTRACED
 from xray_lambda._guard import guarded
 from xray_lambda._recorder import active, current_entity
@@ -119,6 +120,8 @@ def start(task: Any = None, **_: object) -> None:
     entity = _opened(task, task.request)
     _running[task.request] = (entity, current.get(), sys.exc_info()[1])
     entity.__enter__()
+    if isinstance(entity, Segment) and active().config.early:
+        entity.announce()
 
 
 @guarded
@@ -127,6 +130,8 @@ def end(task: Any = None, state: str | None = None, retval: Any = None, **_: obj
     entity, before, handled = _running.pop(task.request, (UNTRACED, current.get(), None))
     raised = sys.exc_info()[1]  # by what Celery does around the task, or to end the process
     error = raised if raised is not handled else None
+    if isinstance(error, SystemExit) and _is_told_by_the_worker(entity, task):
+        return
     try:
         if state is not None:
             entity.annotate(task_state=state)
@@ -137,6 +142,15 @@ def end(task: Any = None, state: str | None = None, retval: Any = None, **_: obj
         entity.__exit__(None if error is None else type(error), error, None)
     finally:
         current.set(before)
+
+
+def _is_told_by_the_worker(entity: Entity, task: Any) -> bool:
+    """Say whether a process is ended for its task's hard time limit: the worker has recorded that, see `on_timeout`."""
+    limits = task.request.timelimit or (None, None)
+    limit = limits[0] or task.time_limit or task.app.conf.task_time_limit
+    if not limit or not isinstance(entity, Segment) or active().config.early:
+        return False
+    return entity.recorder.clock() - entity.start_ns >= limit * 1_000_000_000
 
 
 @guarded
@@ -171,8 +185,10 @@ def on_failure(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def failed(self: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, exc_info, *args, **kwargs)
-        if type(exc_info.exception).__name__ == "WorkerLostError":
-            _lost(self, "WorkerLostError", exc_info.exception.args)
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        # One that exits with a code has recorded its task itself.
+        if type(error).__name__ == "WorkerLostError" and " signal " in str(error):
+            _lost(self, "WorkerLostError", error.args)
         return result
 
     return failed
@@ -180,10 +196,10 @@ def on_failure(original: Callable[..., Any]) -> Callable[..., Any]:
 
 @guarded
 def _lost(request: Any, kind: str, arguments: tuple[object, ...]) -> None:
-    """Record a task in the place of its process, which was killed and could not; one of ours has done so itself."""
+    """Record a task in the place of its process, which was killed, and has not said yet that it began."""
     from celery import exceptions  # noqa: PLC0415 - the worker has loaded it
 
-    if request.worker_pid in (None, os.getpid()):
+    if request.worker_pid in (None, os.getpid()) or active().config.early:
         return
     with _opened(request.task, request._context) as entity:  # noqa: SLF001 - what it gives the signals
         if entity.sampled:
