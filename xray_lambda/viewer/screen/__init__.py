@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xray_lambda.viewer.screen import completing, events, figures, maps, pages, state, traces
+from xray_lambda.viewer.screen import completing, events, figures, maps, pages, rules, state, traces
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -16,5 +16,5 @@ __all__ = ["routes"]
 
 def routes(viewer: Viewer) -> list[Route]:
     """Return what is answered on the screen's port; which hosts and bodies get here, the daemon decides."""
-    parts = (traces, figures, maps, completing, state, events)
+    parts = (traces, figures, maps, completing, rules, state, events)
     return [*pages.routes(), *(route for part in parts for route in part.routes(viewer))]

@@ -29,6 +29,7 @@ export function Daemon() {
   const rejections = [...more, ...(refused.data?.rejections ?? [])].slice(0, 100);
   return html`<div class="page"><div class="inner">
     <h1>Daemon</h1>
+    ${now?.problem && html`<p class="notice bad"><${Icon} name="fault" class="is-fault" />${moment(now.problem.at).time} ${now.problem.text}</p>`}
     ${now && html`<${Counters} now=${now} /><${Facts} now=${now} />`}
     <h2>Rejected documents</h2>
     ${rejections.length === 0 ? html`<p class="muted">None since the start.</p>` : html`<ol class="rejections">${rejections.map((each, place) => html`<${Rejection} key=${rejections.length - place} rejection=${each} />`)}</ol>`}

@@ -113,7 +113,7 @@ function useChoices(text, input, write) {
 function Wrong({ fault, text }) {
   const at = Math.min(fault.position ?? text.length, text.length);
   const before = text.slice(Math.max(0, at - 24), at);
-  return html`<${Icon} name="fault" /><span>${fault.message}</span><span class="where" aria-hidden="true">${at > 24 ? "…" : ""}${before}<mark>${text.slice(at, at + 16) || "\u00a0\u00a0"}</mark></span>`;
+  return html`<${Icon} name="fault" /><span class="where" aria-hidden="true">${at > 24 ? "…" : ""}${before}<mark>${text.slice(at, at + 16) || "\u00a0\u00a0"}</mark></span><span class="cut" title=${fault.message}>${fault.message}</span>`;
 }
 
 /** @param {{ use: (text: string) => void }} props */

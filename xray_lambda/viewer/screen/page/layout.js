@@ -21,10 +21,24 @@ export function place(graph, direction) {
   const edges = known.map((edge) => {
     const [from, to] = [byId.get(edge.source), byId.get(edge.target)];
     const { points, x, y } = plan.edge(String(edge.source), String(edge.target));
-    return { ...edge, key: `${edge.source} ${edge.target}`, from, to, label: { x, y }, ...drawn(from, to, points.slice(1, -1), level) };
+    return { ...edge, key: `${edge.source} ${edge.target}`, from, to, label: { x, y }, ...drawn(from, to, throughLabel(points.slice(1, -1), { x, y }, level), level) };
   });
   const { width = 0, height = 0 } = plan.graph();
   return { nodes, edges, width: Math.ceil(width), height: Math.ceil(height) };
+}
+
+/**
+ * Behind its label a line is straight, so that the text stands in it.
+ * @param {Array<{ x: number, y: number }>} points @param {{ x: number, y: number }} label @param {boolean} level
+ */
+function throughLabel(points, label, level) {
+  const half = level ? { x: LABEL.width / 2 - 4, y: 0 } : { x: 0, y: 8 };
+  return points.flatMap((point) => {
+    if (Math.abs(point.x - label.x) > 1 || Math.abs(point.y - label.y) > 1) return [point];
+    const forth = level ? points[0].x <= label.x : points[0].y <= label.y;
+    const sign = forth ? 1 : -1;
+    return [-sign, sign].map((way) => ({ x: label.x + way * half.x, y: label.y + way * half.y }));
+  });
 }
 
 /**

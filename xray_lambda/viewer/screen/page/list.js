@@ -84,7 +84,7 @@ function Rows({ traces, place, chosen, choose, atTop, setAtTop }) {
         <${Row} key=${row.trace_id} row=${row} top=${(first + place_) * height} scale=${scale} chosen=${row.trace_id === chosen} fresh=${traces.fresh.has(row.trace_id)}
           position=${first + place_ + 1} open=${() => open(place, row)} />`)}
     </div>
-    ${rows.length === 0 && !traces.asking && html`<div class="nothing"><p>${traces.fault ? traces.fault.message : "No trace matches."}</p>
+    ${rows.length === 0 && !traces.asking && html`<div class="nothing"><p>${traces.fault ? traces.fault.message : traces.filterError ? "The filter cannot be read." : "No trace matches."}</p>
       ${(place.filter || place.slower || place.faster || place.last || place.since) && html`<button class="button" onClick=${() => go({ filter: "", slower: "", faster: "", last: "", since: "", until: "" })}>Show all traces</button>`}</div>`}
   </div>`;
 }

@@ -53,6 +53,7 @@ export function Graph({ graph, choose, chooseEdge, verb, compact = false }) {
         <div class="graph-inner" style=${{ width: `${layout.width}px`, height: `${layout.height}px`, transform: `scale(${scale})` }}>
           <svg width=${layout.width} height=${layout.height} aria-hidden="true">
             ${layout.edges.map((/** @type {any} */ edge) => html`<${Edge} key=${edge.key} edge=${edge} most=${most} choose=${chooseEdge} />`)}
+            ${layout.edges.map((/** @type {any} */ edge) => html`<text key=${edge.key} x=${edge.label.x} y=${edge.label.y + 4}>${labelOf(edge)}</text>`)}
           </svg>
           ${layout.nodes.map((/** @type {any} */ node) => html`<${Box} key=${node.id} node=${node} choose=${choose} verb=${verb} />`)}
         </div>
@@ -84,9 +85,11 @@ function Edge({ edge, most, choose }) {
     <path class="wide" d=${edge.path}><title>${says}</title></path>
     <path class="line" d=${edge.path} stroke-width=${weight} />
     <path class="tip" d="M-9 -4.5L0 0L-9 4.5z" transform="translate(${edge.tip.x} ${edge.tip.y}) rotate(${edge.tip.angle})" />
-    <text x=${edge.label.x} y=${edge.label.y + 4}>${[edge.requests > 1 && count(edge.requests), edge.p50 != null && duration(edge.p50)].filter(Boolean).join(" · ")}</text>
   </g>`;
 }
+
+/** @param {any} edge */
+const labelOf = ({ requests, p50 }) => [requests > 1 && count(requests), p50 != null && duration(p50)].filter(Boolean).join(" · ");
 
 /** @param {{ node: any, choose: (node: any) => void, verb: string }} props */
 function Box({ node, choose, verb }) {

@@ -1,5 +1,5 @@
 // The sampling rules that the viewer answers with, as X-Ray would: seen, changed, put in order, saved.
-import { ask, Refused, useAnswer } from "./api.js";
+import { ask, useAnswer } from "./api.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
@@ -25,21 +25,22 @@ export function Rules() {
     event.preventDefault();
     try {
       const answer = await ask("/api/rules", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ rules }) });
+      if (answer.errors) return say({ good: false, text: "Not saved:", errors: answer.errors });
       set(answer.rules);
       say({ good: true, text: "Saved. Programs ask for the rules every five minutes, and when they start.", errors: [] });
-    } catch (refused) {
-      const errors = refused instanceof Refused ? (refused.body?.errors ?? []) : [];
-      say({ good: false, text: errors.length ? "Not saved:" : String(/** @type {Error} */ (refused).message), errors });
+    } catch (fault) {
+      say({ good: false, text: /** @type {Error} */ (fault).message, errors: [] });
     }
   };
   return html`<div class="page"><form class="inner wide" onSubmit=${save} novalidate>
     <h1>Sampling rules</h1>
-    <p class="muted">What a program is told when it asks this daemon which requests to record. The rule with the lowest priority that matches counts; <code>*</code> stands for anything, <code>?</code> for one character.</p>
+    <p class="muted">What a program is told when it asks this daemon which requests to record. The rule with the lowest priority that matches counts; <code>*</code> stands for anything, <code>?</code> for one character.${data?.file ? html` Kept in <code>${data.file}</code>.` : ""}</p>
     ${fault && html`<p class="is-fault">${fault.message}</p>`}
-    ${rules && html`<div class="table-frame rules" tabindex="0" role="group" aria-label="Rules"><table class="table"><thead><tr>${FIELDS.map(([field, name]) => html`<th key=${field} scope="col">${name}</th>`)}<th><span class="hidden">Remove</span></th></tr></thead>
+    ${data?.problem && html`<p class="remark"><${Icon} name="error" />The file was edited, and not taken: ${data.problem}</p>`}
+    ${rules && html`<div class="table-frame rules" tabindex="0" role="group" aria-label="Rules"><table class="table"><thead><tr>${FIELDS.map(([field, name, how]) => html`<th key=${field} scope="col" class=${how === "text" ? "" : "number"}>${name}</th>`)}<th><span class="hidden">Remove</span></th></tr></thead>
       <tbody>${rules.map((rule, place) => html`<${Rule} key=${place} rule=${rule} place=${place} errors=${said?.errors ?? []} change=${(/** @type {any} */ next) => change(rules.map((each, at) => (at === place ? next : each)))} remove=${() => change(rules.filter((_, at) => at !== place))} />`)}</tbody></table></div>
     <div class="actions"><button type="button" class="button" onClick=${() => change([{ ...NEW, Priority: freePriority(rules) }, ...rules])}><${Icon} name="plus" />Add a rule</button><button class="button main" type="submit">Save</button>
-      <div role="status" class=${said ? (said.good ? "said-good" : "is-fault") : ""}>${said?.text}${said?.errors.length ? html`<ul>${said.errors.map((error, at) => html`<li key=${at}><b>${error.rule || "a new rule"}</b>${error.field ? `, ${headingOf(error.field)}` : ""}: ${error.message}</li>`)}</ul>` : null}</div></div>`}
+      <div role="status" class=${said ? (said.good ? "said-good" : "is-fault") : ""}>${said?.text}${said?.errors.length ? html`<ul>${said.errors.map((error, at) => html`<li key=${at}><b>${error.rule || "Rules"}</b>${error.field ? `, ${headingOf(error.field)}` : ""}: ${error.field === "FixedRate" ? "expected 0 to 100" : error.message}</li>`)}</ul>` : null}</div></div>`}
   </form></div>`;
 }
 
@@ -57,7 +58,7 @@ function freePriority(rules) {
 /** @param {{ rule: any, place: number, errors: any[], change: (rule: any) => void, remove: () => void }} props */
 function Rule({ rule, place, errors, change, remove }) {
   const standard = rule.RuleName === "Default";
-  const wrong = (/** @type {string} */ field) => errors.some((error) => error.field === field && (error.index === place || (error.index == null && error.rule === rule.RuleName)));
+  const wrong = (/** @type {string} */ field) => errors.some((error) => error.field === field && error.rule === (rule.RuleName || `rule ${place + 1}`));
   return html`<tr>${FIELDS.map(([field, name, how, limits]) => html`<td key=${field}><input class="field ${how}" ...${limits} type=${how === "text" ? "text" : "number"} value=${written(rule[field], how)} readonly=${standard && !["ReservoirSize", "FixedRate"].includes(field)}
       aria-label="${name} of ${rule.RuleName || "the new rule"}" aria-invalid=${wrong(field)} spellcheck=${false} onInput=${(/** @type {any} */ event) => change({ ...rule, [field]: read(event.currentTarget.value, how) })} /></td>`)}
     <td>${standard ? html`<span class="faint" title="The default rule stays: something has to match">always</span>` : html`<button type="button" class="copy" aria-label="Remove ${rule.RuleName || "the new rule"}" onClick=${remove}><${Icon} name="close" /></button>`}</td></tr>`;

@@ -65,6 +65,7 @@ function Losses() {
   const rejected = status.rejected + more;
   const lost = status.dropped + status.unstored;
   return html`<span class="counters">
+    ${status.problem && html`<a class="chip fault" href=${addressOf(toView("daemon"))} title=${status.problem.text}><${Icon} name="fault" /><span class="label">problem</span></a>`}
     ${rejected > 0 && html`<a class="chip error" href=${addressOf(toView("daemon"))} title="Documents that were refused, and why">
       <${Icon} name="error" />${count(rejected)} <span class="label">rejected</span></a>`}
     ${lost > 0 && html`<a class="chip fault" href=${addressOf(toView("daemon"))} title="Documents that were lost">

@@ -121,6 +121,6 @@ export function useStored(key, fallback) {
 function Lost({ id, fault }) {
   const [title, text] = fault.status === 404 ? ["This trace is not here", "It may still be on its way, or the viewer has forgotten it."] : ["That did not work", fault.message];
   return html`<div class="page"><div class="inner lost"><h1>${title}</h1><p class="muted">${text}</p><p><code>${id}</code></p>
-    <p>From a real account: <code>xray-lambda view pull ${id}</code></p><p><a class="button" href=${addressOf({ trace: "", at: "" })}>Back to the list</a></p></div></div>`;
+    <p>From a real account: <code>xray-lambda traces pull ${id}</code></p><p><a class="button" href=${addressOf({ trace: "", at: "" })}>Back to the list</a></p></div></div>`;
 }
 
