@@ -1,4 +1,4 @@
-"""Installs the servers that the library tests talk to, where that is possible; says the one command where it is not."""
+"""Installs the servers and the browser that tests talk to, where that is possible; says the one command where it is not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-# The program that shows that a package is there, by package. The last two are what mysqlclient is built with.
+# The program that shows that a package is there, by package. The two after the browser are what mysqlclient is built with.
 PACKAGES = {
     "postgresql": ("postgres", "initdb"),
     "mariadb-server": ("mariadbd", "mariadb-install-db", "mariadb"),
     "redis-server": ("redis-server",),
+    "chromium": ("chromium",),
     "default-libmysqlclient-dev": ("mariadb_config",),
     "pkg-config": ("pkg-config",),
 }
