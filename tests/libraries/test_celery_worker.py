@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,9 @@ def started(pool: str, redis_port: int, folder: Path, **environment: str) -> Ite
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         program = [sys.executable, "-m", "celery", "-A", "tests.libraries.celery_program", *options, *quiet]
         log = folder / "server.log"
-        with running(["env", *variables, *program], folder, lambda: " ready." in log.read_text("utf-8")):
+        # Gevent takes six seconds to stop by itself; those without processes of their own can be killed.
+        stop = signal.SIGTERM if pool == "prefork" else signal.SIGKILL
+        with running(["env", *variables, *program], folder, lambda: " ready." in log.read_text("utf-8"), stop=stop):
             yield Worker(app, daemon, pool)
         said = log.read_text("utf-8")
         assert "Signal handler" not in said, said  # what Celery says of a fault of ours
