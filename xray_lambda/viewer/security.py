@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -13,16 +16,14 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+# A number of IPv6 in brackets, or a name or number of IPv4; and maybe a port.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:@/\[\]]+))(?::\d*)?")
 _REASONS = {
     400: "The request has no Host header, or more than one.",
     403: "The request comes from another site's page.",
     413: "The body is too large.",
     421: "The Host header names a host that this viewer does not answer for: see xray-lambda view --allow-host.",
 }
-
-
-class TooLarge(Exception):
-    """A body that did not say its length went over the limit."""
 
 
 class Guarded:
@@ -47,12 +48,7 @@ class Guarded:
         if status:
             await _refuse(status, send)
             return
-        counted = _Counted(receive, send, self._most_bytes)
-        try:
-            await self._app(scope, counted.receive, counted.send)
-        except TooLarge:
-            if not counted.answered:
-                await _refuse(413, send)
+        await self._app(scope, _counted(receive, self._most_bytes), send)
 
     def _fault(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
         found = {name: value.decode("latin-1") for name, value in headers}
@@ -73,36 +69,32 @@ class Guarded:
 
         Open to others, a name without a dot is one too: that is how containers call each other, and no site has one.
         """
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        name = name.rstrip(".")
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = (found[1] or found[2]).rstrip(".")
         if name in self._names or name.endswith(".localhost"):
             return True
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return self._open_to_others and name != "" and "." not in name
+            return self._open_to_others and "." not in name
         return True
 
 
-class _Counted:
-    """A request whose body is counted as it comes."""
+def _counted(receive: Receive, most_bytes: int) -> Receive:
+    """Return what reads a body and counts it, since a body may come without having said its size."""
+    left = most_bytes
 
-    def __init__(self, receive: Receive, send: Send, most_bytes: int) -> None:
-        self._receive = receive
-        self._send = send
-        self._left = most_bytes
-        self.answered = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise TooLarge
+    async def count() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, _REASONS[413], {"connection": "close"})
         return message
 
-    async def send(self, message: Message) -> None:
-        self.answered = True
-        await self._send(message)
+    return count
 
 
 async def _refuse(status: int, send: Send) -> None:
