@@ -10,6 +10,7 @@ from xray_lambda._context import current
 from xray_lambda._entity import UNTRACED
 from xray_lambda._guard import swallow
 from xray_lambda.plugins import ec2, ecs, eks, elastic_beanstalk
+from xray_lambda.plugins._ask import NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -73,7 +74,9 @@ def detect(names: Iterable[str], plugins: Mapping[str, Plugin], environ: Mapping
     for name in names:
         try:
             found = plugins[name](environ)
-        except Exception as fault:  # noqa: BLE001 - an answer that is none: that host is not there
+        except NoAnswerError:  # we are not there
+            continue
+        except Exception as fault:  # noqa: BLE001 - an answer of a kind that nobody thought of
             swallow(fault)
             continue
         origin = origin or found.get("origin")

@@ -1,0 +1,1 @@
+"""Tests of host data: real HTTP servers and files that say what AWS's documented ones do."""
