@@ -90,6 +90,11 @@ def as_in_url(path: str) -> str:
     return path.replace("?", "%3F").replace("#", "%23")
 
 
+def of_server(name: str | None, port: object) -> str:
+    """Return a server's name and port as the host of a URL, where the request names none."""
+    return f"[{name}]:{port}" if name and ":" in name else f"{name or 'localhost'}:{port}"
+
+
 def without_default_port(scheme: str, host: str) -> str:
     """Return a host as it is written in a URL: without the port that its scheme has anyway."""
     return host.removesuffix(_DEFAULT_PORTS.get(scheme, ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from xray_lambda._guard import swallow
-from xray_lambda.web._arrival import Arrival, as_in_url, without_default_port
+from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._wsgi_bodies import until_sent
@@ -123,7 +123,7 @@ def url_of(environ: Environ, path: str) -> str:
     """Return the URL that was asked for, without its query: PEP 3333, "URL Reconstruction"."""
     get = environ.get
     scheme = get("wsgi.url_scheme") or "http"
-    host = get("HTTP_HOST") or f"{get('SERVER_NAME')}:{get('SERVER_PORT')}"
+    host = get("HTTP_HOST") or of_server(get("SERVER_NAME"), get("SERVER_PORT"))
     return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(path)}"
 
 

@@ -10,7 +10,7 @@ from django.core.signals import got_request_exception
 from django.utils.functional import LazyObject
 
 from xray_lambda._guard import guarded, swallow
-from xray_lambda.web._arrival import Arrival, as_in_url, without_default_port
+from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._wsgi_bodies import Chunks, Closing
@@ -138,7 +138,7 @@ def _arrival_of(request: Any) -> Arrival:
 def _url_of(request: Any) -> str:
     get = request.META.get
     scheme = request.scheme or "http"
-    host = get("HTTP_HOST") or f"{get('SERVER_NAME')}:{get('SERVER_PORT')}"
+    host = get("HTTP_HOST") or of_server(get("SERVER_NAME"), get("SERVER_PORT"))
     return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(request.path)}"
 
 
