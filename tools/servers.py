@@ -1,4 +1,4 @@
-"""Installs the servers and the browser that tests talk to, where that is possible; says the one command where it is not."""
+"""Installs the servers and the browser that tests need, where that is possible; says the one command where it is not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-# The program that shows that a package is there, by package. The two after the browser are what mysqlclient is built with.
+# The program that shows that a package is there, by package. mysqlclient is built with the last two.
 PACKAGES = {
     "postgresql": ("postgres", "initdb"),
     "mariadb-server": ("mariadbd", "mariadb-install-db", "mariadb"),
