@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from xray_lambda.viewer.services import CLIENT
-from xray_lambda.viewer.statistics import COUNTS, Statistics, histogram, rounded
+from xray_lambda.viewer.statistics import FLAGS, Statistics, histogram, rounded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,18 +34,51 @@ class Node:
         self.end = 0.0
         self.statistics = Statistics()
 
+    def take(self, edge: Edge) -> None:
+        """Count calls that came in."""
+        self.statistics.add(edge.taken)
+        self.account_id = self.account_id or edge.account_id
+        self.root = self.root or edge.root
+        self.inferred = self.inferred and edge.inferred
+        self.during(edge)
+
+    def during(self, edge: Edge) -> None:
+        """Be there as long as these calls took."""
+        self.start = min(self.start, edge.start)
+        self.end = max(self.end, edge.end)
+
 
 class Edge:
-    """The calls of one service by another; their times are as the caller waited."""
+    """The calls of one service by another: `waited` has the times that the caller saw, `taken` those of the called."""
 
-    __slots__ = ("end", "source", "start", "statistics", "target")
+    __slots__ = ("account_id", "end", "inferred", "root", "source", "start", "taken", "target", "waited")
 
-    def __init__(self, source: Node, target: Node) -> None:
-        self.source = source
-        self.target = target
+    source: Node
+    target: Node
+
+    def __init__(self) -> None:
+        self.account_id: str | None = None
+        self.root = False
+        self.inferred = True
         self.start = float("inf")
         self.end = 0.0
-        self.statistics = Statistics()
+        self.waited = Statistics()
+        self.taken = Statistics()
+
+    def take(self, columns: Iterable[tuple[Any, ...]]) -> None:
+        """Count some calls, given column by column, as `read` selects them."""
+        accounts, roots, inferred, starts, ends, answered, waited, flags, *times = columns
+        self.account_id = self.account_id or next(filter(None, accounts), None)
+        self.root = self.root or any(roots)
+        self.inferred = self.inferred and all(inferred)
+        self.start = min(self.start, *starts)
+        self.end = max(self.end, *ends)
+        self.taken.seconds += sum(answered)
+        self.waited.seconds += sum(waited)
+        self.taken.flags.update(flags)
+        counts = (self.taken.durations, self.taken.times, self.waited.times)
+        for count, values in zip(counts, times, strict=True):
+            count.update(values)
 
 
 class Graph(NamedTuple):
@@ -62,43 +96,44 @@ def read(
     wanted = " AND ".join([*(sql for sql, _ in limits), condition.sql])
     parameters = (*(value for _, value in limits), *condition.parameters)
     statement = (
-        "SELECT s.name, s.type, s.account_id, s.caller, s.caller_type, max(s.root) root, min(s.inferred) inferred, "  # noqa: S608 - columns of ours; the filters bind what users write
-        f"{rounded('s.response_time')} time, {rounded('s.duration')} duration, {rounded('s.call_time')} waited, "
-        f"total(s.response_time) seconds, total(s.call_time) waited_seconds, {COUNTS}, "
-        "min(s.start) start, max(s.start + coalesce(s.duration, 0)) over "
-        f"FROM services s WHERE s.trace_id IN (SELECT traces.trace_id FROM traces WHERE {wanted}) "
-        "GROUP BY s.name, s.type, s.account_id, s.caller, s.caller_type, time, s.duration IS NULL, duration, waited"
+        "SELECT s.name, s.type, s.caller, s.caller_type, s.account_id, s.root, s.inferred, s.start, "  # noqa: S608 - columns of ours; the filters bind what users write
+        "s.start + coalesce(s.duration, 0), coalesce(s.response_time, 0), coalesce(s.call_time, 0), "
+        f"{FLAGS}, {rounded('s.duration')}, {rounded('s.response_time')}, {rounded('s.call_time')} "
+        f"FROM services s WHERE s.trace_id IN (SELECT traces.trace_id FROM traces WHERE {wanted})"
     )
-    return _graph(connection.execute(statement, parameters))
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    cursor.execute(statement, parameters)
+    edges: dict[tuple[str, str, str, str], Edge] = {}
+    while rows := cursor.fetchmany(_AT_ONCE):
+        _count(rows, edges)
+    return _graph(edges)
 
 
-def _graph(rows: Iterable[sqlite3.Row]) -> Graph:
-    nodes: dict[Key, Node] = {}
-    edges: dict[tuple[Key, Key], Edge] = {}
+# SQLite would sort all rows to group them, which takes longer than this; so many at a time are some 30 MB.
+_AT_ONCE = 50_000
+
+
+def _count(rows: list[tuple[Any, ...]], edges: dict[tuple[str, str, str, str], Edge]) -> None:
+    groups: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
-        key, caller = (row["name"], row["type"]), (row["caller"], row["caller_type"])
-        node = nodes.get(key) or nodes.setdefault(key, Node(len(nodes), *key))
-        source = nodes.get(caller) or nodes.setdefault(caller, Node(len(nodes), *caller))
-        edge = edges.get((caller, key)) or edges.setdefault((caller, key), Edge(source, node))
-        _count(node, edge, row)
-    for edge in edges.values():  # a client is there as long as what it calls
-        if edge.source.type == CLIENT:
-            edge.source.start = min(edge.source.start, edge.start)
-            edge.source.end = max(edge.source.end, edge.end)
+        groups[row[:4]].append(row[4:])
+    for key, group in groups.items():
+        edge = edges.get(key) or edges.setdefault(key, Edge())
+        edge.take(zip(*group, strict=True))
+
+
+def _graph(edges: dict[tuple[str, str, str, str], Edge]) -> Graph:
+    nodes: dict[Key, Node] = {}
+    for (name, kind, caller, caller_type), edge in edges.items():
+        target, source = (name, kind), (caller, caller_type)
+        edge.target = nodes.get(target) or nodes.setdefault(target, Node(len(nodes), *target))
+        edge.source = nodes.get(source) or nodes.setdefault(source, Node(len(nodes), *source))
+        edge.waited.flags = edge.taken.flags
+        edge.target.take(edge)
+        if caller_type == CLIENT:
+            edge.source.during(edge)
     return Graph(list(nodes.values()), list(edges.values()))
-
-
-def _count(node: Node, edge: Edge, row: sqlite3.Row) -> None:
-    node.statistics.add(row, row["time"], row["duration"])
-    node.statistics.seconds += row["seconds"]
-    edge.statistics.add(row, row["waited"], None)
-    edge.statistics.seconds += row["waited_seconds"]
-    node.account_id = node.account_id or row["account_id"]
-    node.root = node.root or bool(row["root"])
-    node.inferred = node.inferred and bool(row["inferred"])
-    for part in (node, edge):
-        part.start = min(part.start, row["start"])
-        part.end = max(part.end, row["over"])
 
 
 def for_api(graph: Graph) -> list[dict[str, Any]]:
@@ -135,8 +170,8 @@ def _edge(edge: Edge) -> dict[str, Any]:
         "ReferenceId": edge.target.number,
         "StartTime": edge.start,
         "EndTime": edge.end,
-        "SummaryStatistics": edge.statistics.summary(),
-        "ResponseTimeHistogram": histogram(edge.statistics.times),
+        "SummaryStatistics": edge.waited.summary(),
+        "ResponseTimeHistogram": histogram(edge.waited.times),
         "Aliases": [],
     }
 
@@ -150,8 +185,7 @@ def for_screen(graph: Graph) -> dict[str, list[dict[str, Any]]]:
             for node in graph.nodes
         ],
         "edges": [
-            {"source": edge.source.number, "target": edge.target.number} | _figures(edge.statistics)
-            for edge in graph.edges
+            {"source": edge.source.number, "target": edge.target.number} | _figures(edge.waited) for edge in graph.edges
         ],
     }
 

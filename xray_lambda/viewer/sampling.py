@@ -108,7 +108,7 @@ class Sampling:
         return self._shares.summaries()
 
     def _look(self) -> None:
-        """Read the file again if it was changed; a mistake in it leaves the rules as they are, and is kept: `problem`."""
+        """Read the file again if it was changed; with a mistake in it the rules stay as they are (see `problem`)."""
         if self.path is None:
             return
         version = _version(self.path)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from xray_lambda.viewer.filters import Condition
 
 # Times in histograms have two digits that count: a percentile is off by 5 % at most, and a week's traffic has few
-# different times. SQLite has no logarithms everywhere, so the orders of magnitude are told apart one by one.
-_ROUNDED = (
-    "CASE WHEN {0} < 0.001 THEN round({0}, 5) WHEN {0} < 0.01 THEN round({0}, 4) WHEN {0} < 0.1 THEN round({0}, 3)"
-    " WHEN {0} < 1 THEN round({0}, 2) WHEN {0} < 10 THEN round({0}, 1) ELSE round({0}) END"
+# different times. SQLite has logarithms not everywhere, and its round() makes a text first, for ten times the time.
+_ROUNDED = "CASE " + " ".join(
+    f"WHEN {{0}} < 1e{order + 2} / {10**4} THEN CAST({{0}} * 1e{4 - order} + 0.5 AS INTEGER) / 1e{4 - order}"
+    for order in range(-1, 4)
 )
+_ROUNDED += " ELSE CAST({0} + 0.5 AS INTEGER) * 1.0 END"
 
 
 def rounded(column: str) -> str:
@@ -25,42 +26,73 @@ def rounded(column: str) -> str:
     return _ROUNDED.format(column)
 
 
-class Statistics:
-    """How some requests went. `times` counts them by response time, in seconds with two digits that count."""
+# What went wrong with a row of `services`, called s: a number from 0 (nothing) to 7.
+FLAGS = "s.fault * 4 + s.error * 2 + s.throttle"
 
-    __slots__ = ("durations", "error", "fault", "ok", "requests", "seconds", "throttle", "times")
+
+class Statistics:
+    """How some requests went. `times` and `durations` count them by seconds, with two digits that count.
+
+    `flags` counts them by what went wrong, see FLAGS; `seconds` is the sum of all response times.
+    """
+
+    __slots__ = ("durations", "flags", "seconds", "times")
 
     def __init__(self) -> None:
-        self.requests = self.ok = self.error = self.throttle = self.fault = 0
+        self.flags: Counter[int] = Counter()
         self.seconds = 0.0
-        self.times: Counter[float] = Counter()
-        self.durations: Counter[float] = Counter()
+        self.times: Counter[float | None] = Counter()
+        self.durations: Counter[float | None] = Counter()
 
-    def add(self, row: Mapping[str, Any] | sqlite3.Row, time: float | None, duration: float | None) -> None:
-        """Count a row of requests: its `requests`, `ok`, `error`, `throttle`, `fault`, and `seconds` all together."""
-        self.requests += row["requests"]
-        self.ok += row["ok"]
-        self.error += row["error"]
-        self.throttle += row["throttle"]
-        self.fault += row["fault"]
-        if time is not None:
-            self.times[time] += row["requests"]
-        if duration is not None:
-            self.durations[duration] += row["requests"]
+    def add(self, other: Statistics) -> None:
+        """Count others in."""
+        self.flags.update(other.flags)
+        self.seconds += other.seconds
+        self.times.update(other.times)
+        self.durations.update(other.durations)
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return self.flags.total()
+
+    @property
+    def ok(self) -> int:
+        """How many went well."""
+        return self.flags[0]
+
+    @property
+    def fault(self) -> int:
+        """How many failed."""
+        return sum(count for flags, count in self.flags.items() if flags & 4)
+
+    @property
+    def error(self) -> int:
+        """How many were refused."""
+        return sum(count for flags, count in self.flags.items() if flags & 2)
+
+    @property
+    def throttle(self) -> int:
+        """How many were refused for coming too fast."""
+        return sum(count for flags, count in self.flags.items() if flags & 1)
+
+    @property
+    def ended(self) -> int:
+        """How many are over."""
+        return self.times.total() - self.times[None]
 
     @property
     def mean(self) -> float | None:
         """The mean response time; None where no request has ended."""
-        ended = self.times.total()
-        return self.seconds / ended if ended else None
+        return self.seconds / self.ended if self.ended else None
 
     def percentile(self, share: float) -> float | None:
         """Return the time within which this share of the requests that ended were answered; None where none has."""
-        ended = self.times.total()
+        wanted = share * self.ended
         passed = 0
-        for time in sorted(self.times):
+        for time in _sorted(self.times):
             passed += self.times[time]
-            if passed >= share * ended:
+            if passed >= wanted:
                 return time
         return None
 
@@ -80,38 +112,33 @@ class Statistics:
         }
 
 
-def histogram(times: Mapping[float, int]) -> list[dict[str, float]]:
+def histogram(times: Mapping[float | None, int]) -> list[dict[str, float]]:
     """Return counts in the form of X-Ray's histograms, the shortest time first."""
-    return [{"Value": time, "Count": times[time]} for time in sorted(times)]
+    return [{"Value": time, "Count": times[time]} for time in _sorted(times)]
 
 
-# What is counted of rows of `services`, under these names: see Statistics.add.
-COUNTS = (
-    "count(*) requests, sum(NOT (s.fault OR s.error OR s.throttle)) ok, sum(s.error) error, sum(s.throttle) throttle, "
-    "sum(s.fault) fault"
-)
+def _sorted(times: Mapping[float | None, int]) -> list[float]:
+    return sorted(time for time in times if time is not None)
 
 
 def series(
     connection: sqlite3.Connection, condition: Condition, time: str, since: float, until: float, period: int
-) -> list[tuple[float, Statistics]]:
-    """Return the statistics of services that fit, by the period in which they began: each with its start, in order.
+) -> dict[float, Statistics]:
+    """Return the statistics of services that fit by when they began: each with the start of its period, in order.
 
     `condition` is about rows of `services` (s) and their `traces`, `time` the column that is their response time.
     """
     statement = (
-        f"SELECT CAST((s.start - ?) / ? AS INTEGER) bucket, {rounded(time)} time, total({time}) seconds, {COUNTS} "  # noqa: S608 - columns of ours; the filters bind what users write
+        f"SELECT CAST((s.start - ?) / ? AS INTEGER), {FLAGS}, {rounded(time)}, total({time}), count(*) "  # noqa: S608 - columns of ours; the filters bind what users write
         "FROM services s JOIN traces ON traces.trace_id = s.trace_id "
-        f"WHERE s.start >= ? AND s.start <= ? AND {condition.sql} GROUP BY 1, 2 ORDER BY 1"
+        f"WHERE s.start >= ? AND s.start <= ? AND {condition.sql} GROUP BY 1, 2, 3 ORDER BY 1"
     )
-    rows = connection.execute(statement, (since, period, since, until, *condition.parameters))
-    return list(_by_bucket(rows, since, period).items())
-
-
-def _by_bucket(rows: Iterable[sqlite3.Row], since: float, period: int) -> dict[float, Statistics]:
     found: dict[float, Statistics] = {}
-    for row in rows:
-        statistics = found.setdefault(since + row["bucket"] * period, Statistics())
-        statistics.add(row, row["time"], None)
-        statistics.seconds += row["seconds"]
+    for bucket, flags, value, seconds, count in connection.execute(
+        statement, (since, period, since, until, *condition.parameters)
+    ):
+        statistics = found.setdefault(since + bucket * period, Statistics())
+        statistics.flags[flags] += count
+        statistics.seconds += seconds
+        statistics.times[value] += count
     return found

@@ -4,7 +4,18 @@ from xray_lambda.viewer.filters.completion import Completion, Known, complete
 from xray_lambda.viewer.filters.nodes import EVERYTHING
 from xray_lambda.viewer.filters.parser import parse
 from xray_lambda.viewer.filters.predicate import matches
-from xray_lambda.viewer.filters.sql import Condition, where
+from xray_lambda.viewer.filters.sql import Condition, of_services, where
 from xray_lambda.viewer.filters.tokens import FilterError
 
-__all__ = ["EVERYTHING", "Completion", "Condition", "FilterError", "Known", "complete", "matches", "parse", "where"]
+__all__ = [
+    "EVERYTHING",
+    "Completion",
+    "Condition",
+    "FilterError",
+    "Known",
+    "complete",
+    "matches",
+    "of_services",
+    "parse",
+    "where",
+]
