@@ -95,7 +95,7 @@ class AutoEmitter:
 
     def flush(self, timeout: float) -> bool:
         """Wait until what has been sent by now is gone, so many seconds at most; says whether it is."""
-        return self._direct.flush(timeout)
+        return self._direct.flush(timeout) and self._udp.flush(timeout)
 
     def close(self) -> None:
         """End the background thread when it has sent what waits."""

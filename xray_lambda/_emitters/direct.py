@@ -155,6 +155,7 @@ class DirectEmitter:
             batch = self._backlog.take(FULL, FULL_BYTES)
             self._under_way = len(batch)
             self._put(batch)
+            self._under_way = 0
             left -= len(batch) or left
         self._let_go()
 

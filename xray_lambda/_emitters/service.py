@@ -30,7 +30,7 @@ _THROTTLES = frozenset((
 # What no trying again helps against: somebody has to do something, which the words say.
 _NO_PERMISSION = frozenset(("AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"))
 _ALLOW = "allow xray:PutTraceSegments, as the managed policy AWSXRayDaemonWriteAccess does"
-_CREDENTIALS = "give the program valid credentials: a role of its task, pod or instance, or AWS_ACCESS_KEY_ID and so on"
+CREDENTIALS = "give the program valid credentials: a role of its task, pod or instance, or AWS_ACCESS_KEY_ID and so on"
 _REGION = "say the region in AWS_REGION or AWS_DEFAULT_REGION"
 _ENDPOINT = "see that AWS_ENDPOINT_URL_XRAY, AWS_ENDPOINT_URL and the region lead to X-Ray"
 _SETTINGS = "see to the AWS settings of the program: profile, configuration file, endpoint, proxy"
@@ -109,7 +109,7 @@ def _advice(classes: tuple[type, ...]) -> str:
     if "NoRegionError" in names:
         return _REGION
     if any(word in names[0] for word in ("Credential", "Token", "SSO", "Metadata")):
-        return _CREDENTIALS
+        return CREDENTIALS
     if "BotoCoreError" in names:
         return _SETTINGS
     return _ENDPOINT if "ValueError" in names else ""  # the URL of an endpoint that is none
@@ -123,7 +123,7 @@ def _answered(response: Any, why: str) -> Outcome:
     if code in _NO_PERMISSION:
         return Outcome("refused", why, _ALLOW)
     if status in (401, 403) or "Token" in code or "Signature" in code or code == "UnrecognizedClientException":
-        return Outcome("refused", why, _CREDENTIALS)
+        return Outcome("refused", why, CREDENTIALS)
     if status in (301, 307, 308, 404, 405):
         return Outcome("refused", why, _ENDPOINT)
     return Outcome("rejected", why)

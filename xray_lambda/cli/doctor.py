@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xray_lambda import _config, _header
 from xray_lambda._version import VERSION
-from xray_lambda.cli import probe
+from xray_lambda.cli import direct, probe
 from xray_lambda.cli.console import columns, console_for, printable
 from xray_lambda.libraries import SUPPORTED
 
@@ -33,6 +33,7 @@ class Findings(NamedTuple):
     trace_header: str | None
     config: _config.Config
     daemon: probe.Finding
+    direct: direct.Finding | None
     libraries: dict[str, str | None]
     runtime_client: str | None
 
@@ -56,6 +57,7 @@ def _look(environ: Mapping[str, str]) -> Findings:
         trace_header=environ.get("_X_AMZN_TRACE_ID"),
         config=config,
         daemon=probe.probe(config.daemon_address),
+        direct=direct.look(config, inside=inside),
         libraries={name: _version(library.distribution) for name, library in SUPPORTED.items()},
         runtime_client=_version(RUNTIME_CLIENT),
     )
@@ -83,6 +85,7 @@ def _as_json(findings: Findings) -> dict[str, object]:
             "tcp": findings.daemon.tcp,
             "finding": probe.words(findings.daemon, config.daemon_address),
         },
+        "direct": None if findings.direct is None else findings.direct._asdict(),
         "settings": {
             row.name: {"value": _plain(getattr(config, row.name)), "source": config.sources[row.name]}
             for row in _config.SETTINGS
@@ -105,7 +108,8 @@ def _lines(findings: Findings, console: Console) -> Iterator[str]:
     yield f"xray-lambda {VERSION} on Python {platform.python_version()}, {sys.executable}"
     sections = {
         "Lambda": [_where(findings)],
-        "Daemon": probe.words(findings.daemon, config.daemon_address),
+        "Daemon": _daemon(findings),
+        "Straight to X-Ray": direct.words(config, findings.direct, inside=findings.function is not None),
         "Settings": list(_settings(config)),
         "Problems": config.problems,
         "Libraries": list(_libraries(findings)),
@@ -116,6 +120,12 @@ def _lines(findings: Findings, console: Console) -> Iterator[str]:
             yield console.paint(title, "bold")
         for line in lines:
             yield console.paint(f"  {line}", *(("yellow",) if title == "Problems" else ()))
+
+
+def _daemon(findings: Findings) -> list[str]:
+    if findings.config.emitter == "direct" and findings.function is None:
+        return ["Not used: emitter=direct."]
+    return probe.words(findings.daemon, findings.config.daemon_address)
 
 
 def _where(findings: Findings) -> str:
