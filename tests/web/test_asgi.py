@@ -84,6 +84,8 @@ def test_a_request_is_a_segment_with_what_was_asked_and_answered(traces: Traces)
         ({"root_path": "/api", "path": "/api"}, "http://shop.example.com/api"),
         ({"root_path": "/api", "path": "/apis"}, "http://shop.example.com/api/apis"),
         ({"path": "/caf\u00e9"}, "http://shop.example.com/caf\u00e9"),
+        ({"path": "/a?b#c"}, "http://shop.example.com/a%3Fb%23c"),
+        ({"headers": [], "server": ("::1", 8000)}, "http://[::1]:8000/items"),
         ({"path": ""}, "http://shop.example.com/"),
         ({"scheme": None}, "http://shop.example.com/items"),
     ],

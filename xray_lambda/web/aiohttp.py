@@ -10,7 +10,7 @@ from xray_lambda._callables import overload
 from xray_lambda._context import current
 from xray_lambda._document import MARK
 from xray_lambda._guard import swallow
-from xray_lambda.web._arrival import Arrival, without_default_port
+from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._frameworks import not_installed
@@ -126,14 +126,14 @@ def arrival_of(request: Request) -> Arrival:
 
 def _url(request: Request, host: str | None) -> str:
     """Return the URL that was asked for, without its query."""
-    scheme = request.scheme
+    scheme, path = request.scheme, as_in_url(request.path)
     if host is None:
         transport = request.transport
         address = None if transport is None else transport.get_extra_info("sockname")
         if not isinstance(address, tuple):  # a UNIX socket's path, which is no host
-            return request.path
-        host = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
-    return f"{scheme}://{without_default_port(scheme, host)}{request.path}"
+            return path
+        host = of_server(*address[:2])
+    return f"{scheme}://{without_default_port(scheme, host)}{path}"
 
 
 class _Watch:

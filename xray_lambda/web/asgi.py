@@ -6,7 +6,7 @@ from functools import partial
 
 from xray_lambda._context import current
 from xray_lambda._guard import swallow
-from xray_lambda.web._arrival import Arrival, without_default_port
+from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._asgi_connections import Answer, Conversation
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import KEY, NOTHING, Exchange
@@ -132,9 +132,10 @@ def path_of(scope: Scope) -> str:
 def _url(scope: Scope, host: bytes | None, path: str) -> str:
     """Return the URL that was asked for, without its query."""
     scheme = scope.get("scheme") or ("http" if scope["type"] == "http" else "ws")
+    path = as_in_url(path)
     if host:
         return f"{scheme}://{without_default_port(scheme, host.decode('latin-1'))}{path}"
-    server = scope.get("server") or ("", None)
-    if server[1] is None:  # a UNIX socket's path, which is no host
+    name, port = scope.get("server") or (None, None)
+    if port is None:  # a UNIX socket's path, which is no host
         return path
-    return f"{scheme}://{without_default_port(scheme, f'{server[0]}:{server[1]}')}{path}"
+    return f"{scheme}://{without_default_port(scheme, of_server(name, port))}{path}"
