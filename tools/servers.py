@@ -1,4 +1,4 @@
-"""Installs the servers and the browser that tests need, where that is possible; says the one command where it is not."""
+"""Installs the servers and the browser that tests need, where that is possible; else says the one command."""
 
 from __future__ import annotations
 
