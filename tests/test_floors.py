@@ -57,6 +57,10 @@ LATE = {
     ("lambda_runtime.auto", "lambda_runtime.handler"),
     ("lambda_runtime.auto", "libraries"),
     ("libraries", "libraries._targets"),  # nothing loaded that is to be patched, no need
+    # The extra [view] may be missing: that is to be said, and the other commands work all the same.
+    ("cli.view", "cli.viewing"),
+    ("cli.view", "cli.tailing"),
+    ("cli.view", "cli.moving"),
     ("libraries._patching", "libraries._standin"),  # for functions of C alone; it loads wrapt
 }
 HEIGHTS = {name: -depth for depth, floor in enumerate(FLOORS) for name in floor}

@@ -1,4 +1,4 @@
-"""The `xray-lambda` command: invoke a handler, see a demo, ask the doctor."""
+"""The `xray-lambda` command: invoke a handler, see a demo, view traces, ask the doctor."""
 
 from __future__ import annotations
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 from xray_lambda._version import VERSION
-from xray_lambda.cli import demo, doctor, invoke
+from xray_lambda.cli import demo, doctor, invoke, view_arguments
 
 _EXAMPLES = """\
 examples:
   xray-lambda demo                                      a sample function and its trace
   xray-lambda invoke app.handler --event event.json     your own handler and its trace
+  xray-lambda view                                      traces of any program, in the browser
+  xray-lambda tail --filter fault                       the same in the terminal
   xray-lambda doctor                                    why does no trace arrive?
 """
 _INVOKE = """\
@@ -40,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_invoke(commands)
     _add_demo(commands)
+    view_arguments.add_view(commands)
+    view_arguments.add_tail(commands)
+    view_arguments.add_traces(commands)
     _add_doctor(commands)
     return top
 

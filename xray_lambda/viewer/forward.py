@@ -71,8 +71,9 @@ class Forwarder:
             self._changed.notify()
         self._thread.join(timeout)
         with self._changed:
-            self._told.tally("unforwarded", len(self._texts))
-            self._texts.clear()
+            if self._texts:
+                self._told.tally("unforwarded", len(self._texts))
+                self._texts.clear()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -80,7 +81,8 @@ class Forwarder:
                 arrived, fault = self._send(batch)
             except Exception as error:  # noqa: BLE001 - a network, an AWS account: whatever it is, the next may do
                 arrived, fault = 0, f"{type(error).__name__}: {error}"
-            self._told.tally("forwarded", arrived)
+            if arrived:
+                self._told.tally("forwarded", arrived)
             if arrived < len(batch):
                 self._told.tally("unforwarded", len(batch) - arrived)
                 self._told.complain(f"{len(batch) - arrived} documents were not forwarded to {self._name}: {fault}")
@@ -105,16 +107,16 @@ class Forwarder:
 def daemon_at(address: tuple[str, int]) -> Sender:
     """Return what sends documents to another daemon; its address is looked up here. Raises OSError."""
     family, _, _, _, target = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-    out = socket.socket(family, socket.SOCK_DGRAM)
 
     def send(texts: list[str]) -> tuple[int, str]:
         arrived, fault = 0, ""
-        for text in texts:
-            try:
-                out.sendto(HEADER + text.encode(), target)
-                arrived += 1
-            except OSError as error:
-                fault = error.strerror or str(error)
+        with socket.socket(family, socket.SOCK_DGRAM) as out:
+            for text in texts:
+                try:
+                    out.sendto(HEADER + text.encode(), target)
+                    arrived += 1
+                except OSError as error:
+                    fault = error.strerror or str(error)
         return arrived, fault
 
     return send
