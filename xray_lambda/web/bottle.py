@@ -92,6 +92,6 @@ def _tell(error: Exception) -> None:
 )
 def render(call: Call) -> Steps:
     """Record a rendering, but not that of Bottle's own error page; a template of a string has no name."""
-    name = call["self"].name or "template"
-    if name != "__ERROR_PAGE_TEMPLATE":
-        yield call.parent.child(name)
+    template = call["self"]
+    if template.source is not bottle.ERROR_PAGE_TEMPLATE:
+        yield call.parent.child(template.name or "template")

@@ -69,11 +69,15 @@ class XRayMiddleware:
     def _describe(self, environ: Environ, exchange: Exchange) -> None:
         """Record the route and who asked; Flask's request stands in the environ."""
         asked = environ.get("werkzeug.request")
-        rule = getattr(asked, "url_rule", None)
-        if rule is not None:
-            exchange.routed((environ.get("SCRIPT_NAME") or "") + rule.rule)
+        _say_route(exchange, asked)
         if self.user:
             say_user(exchange, self.user, asked, environ.get("REMOTE_USER"))
+
+
+def _say_route(exchange: Exchange, asked: Any) -> None:
+    rule = getattr(asked, "url_rule", None)
+    if rule is not None:
+        exchange.routed((asked.environ.get("SCRIPT_NAME") or "") + rule.rule)
 
 
 def _told(handle: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,6 +96,7 @@ def _tell(error: object) -> None:
     exchange = request.environ.get(KEY)
     if exchange is not None and isinstance(error, Exception):
         exchange.caught(error)
+        _say_route(exchange, request)  # where the exception passes, Flask has forgotten it by then
 
 
 @card("flask.templating:_render(app, template)")
