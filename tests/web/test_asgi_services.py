@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_a_trace_over_three_services_is_one_tree(tmp_path: Path, daemon: Daemon)
     traces = Traces(emitter)
     assert body == b'[{"item":1,"price":"1"},{"item":2,"price":"2"}]'
     to_stock, to_prices = f"{HOST}:{stock}", f"{HOST}:{prices}"
-    item = (to_stock, [("stock", [("look up", [(to_prices, [("prices", [("reckon", [])])])])])])
+    item: Any = (to_stock, [("stock", [("look up", [(to_prices, [("prices", [("reckon", [])])])])])])
     assert traces.one.names() == ("shop", [item, item])
     assert {document["trace_id"] for document in traces.documents} == {ROOT}
     assert {node.annotations.get("route") for node in traces.one.walk() if node.name in ("shop", "stock")} == {

@@ -1,4 +1,4 @@
-"""FastAPI behind Mangum in the real Lambda runtime: a request is a subsegment of the invocation, sent before it ends."""
+"""FastAPI behind Mangum in the real Lambda runtime: a request is a subsegment of the invocation, sent within it."""
 
 from __future__ import annotations
 
@@ -70,10 +70,16 @@ def call(source: str, *invocations: Invocation) -> Outcome:
     return invoke(source, *invocations, env={"PYTHONWARNINGS": "ignore"})
 
 
-def shop(path: str, status: int = 200, **more: Any) -> Document:
-    """Return what `plain` makes of the door's subsegment below the handler's."""
-    asked = {"method": "GET", "url": f"https://shop.example.com{path}", "client_ip": "203.0.113.9"}
-    return {"name": "shop", "http": {"request": asked, "response": {"status": status}}, **more}
+def shop(number: int, **more: Any) -> Document:
+    """Return what `plain` makes of the door's subsegment for an item; `more` is added."""
+    asked = {"method": "GET", "url": f"https://shop.example.com/items/{number}", "client_ip": "203.0.113.9"}
+    return {
+        "name": "shop",
+        "annotations": {"item": number, "route": "/items/{id}"},
+        "http": {"request": asked, "response": {"status": 200}},
+        "subsegments": [{"name": "price"}],
+        **more,
+    }
 
 
 def without_lengths(documents: Any) -> Any:
@@ -91,8 +97,7 @@ def test_a_request_is_a_subsegment_of_the_traced_handler() -> None:
     assert answer["statusCode"] == 200
     assert "x-amzn-trace-id" not in answer["headers"]  # Lambda and API Gateway answer for the trace
     assert f"Root={ROOT};Parent=" in answer["body"]
-    item = {"annotations": {"item": 17, "route": "/items/{id}"}, "subsegments": [{"name": "price"}]}
-    assert without_lengths(plain(outcome.documents)) == [cold(subsegments=[shop("/items/17", **item)])]
+    assert without_lengths(plain(outcome.documents)) == [cold(subsegments=[shop(17)])]
 
 
 def test_without_the_decorator_it_hangs_below_lambdas_own_segment() -> None:
@@ -100,11 +105,9 @@ def test_without_the_decorator_it_hangs_below_lambdas_own_segment() -> None:
     assert [body["statusCode"] for body in outcome.bodies] == [200, 200]
     place = {"type": "subsegment", "trace_id": ROOT, "parent_id": PARENT}
     first, second = without_lengths(plain([answer.documents for answer in outcome.answers]))
-    item = {"annotations": {"item": 17, "route": "/items/{id}"}, "subsegments": [{"name": "price"}]}
-    assert first == [{**place, **shop("/items/17", **item)}]
-    item = {"id": "#1", "annotations": {"item": 18, "route": "/items/{id}"}, "subsegments": [{"name": "price"}]}
+    assert first == [{**place, **shop(17)}]
     assert second == [
-        {**place, **shop("/items/18", **item)},
+        {**place, **shop(18, id="#1")},
         {**place, "parent_id": "#1", "name": "mail"},  # which ran after the answer, and before the invocation's end
     ]
 
