@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xray_lambda import _config, _header
 from xray_lambda._version import VERSION
-from xray_lambda.cli import direct, probe
+from xray_lambda.cli import direct, probe, sampling
 from xray_lambda.cli.console import columns, console_for, printable
 from xray_lambda.libraries import SUPPORTED
 
@@ -34,6 +34,7 @@ class Findings(NamedTuple):
     config: _config.Config
     daemon: probe.Finding
     direct: direct.Finding | None
+    sampling: list[str]
     libraries: dict[str, str | None]
     runtime_client: str | None
 
@@ -52,11 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _look(environ: Mapping[str, str]) -> Findings:
     inside = "AWS_LAMBDA_FUNCTION_NAME" in environ and "LAMBDA_TASK_ROOT" in environ
     config = _config.load(environ)
+    config.problems += sampling.problems(config)
     return Findings(
         function=environ["AWS_LAMBDA_FUNCTION_NAME"] if inside else None,
         trace_header=environ.get("_X_AMZN_TRACE_ID"),
         config=config,
         daemon=probe.probe(config.daemon_address),
+        sampling=sampling.words(config, inside=inside),
         direct=direct.look(config, inside=inside),
         libraries={name: _version(library.distribution) for name, library in SUPPORTED.items()},
         runtime_client=_version(RUNTIME_CLIENT),
@@ -90,6 +93,7 @@ def _as_json(findings: Findings) -> dict[str, object]:
             row.name: {"value": _plain(getattr(config, row.name)), "source": config.sources[row.name]}
             for row in _config.SETTINGS
         },
+        "sampling": findings.sampling,
         "problems": config.problems,
         "libraries": findings.libraries,
         "runtime_client": findings.runtime_client,
@@ -110,6 +114,7 @@ def _lines(findings: Findings, console: Console) -> Iterator[str]:
         "Lambda": [_where(findings)],
         "Daemon": _daemon(findings),
         "Straight to X-Ray": direct.words(config, findings.direct, inside=findings.function is not None),
+        "Sampling": findings.sampling,
         "Settings": list(_settings(config)),
         "Problems": config.problems,
         "Libraries": list(_libraries(findings)),
