@@ -43,12 +43,17 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(
-    path: Path | None = None, *, screen: Sequence[BaseRoute] = (), routes: Sequence[BaseRoute] = (), **options: Any
+    path: Path | None = None,
+    *,
+    screen: Sequence[BaseRoute] = (),
+    routes: Sequence[BaseRoute] = (),
+    routes_of: Callable[[Viewer], Sequence[BaseRoute]] = lambda viewer: (),
+    **options: Any,
 ) -> Iterator[Running]:
     doors = open_doors("127.0.0.1", 0, 0)
     assert doors.screen is not None
     viewer = Viewer(Store(path), about={"host": "127.0.0.1", "port": doors.port, "screen": doors.screen_address})
-    daemon = Daemon(viewer, doors, api=[*routes, *control.routes(viewer)], screen=screen, **options)
+    daemon = Daemon(viewer, doors, api=[*routes, *control.routes(viewer), *routes_of(viewer)], screen=screen, **options)
     ports = doors.port, doors.screen.getsockname()[1]
     started = threading.Event()
     thread = threading.Thread(target=daemon.run, args=(started.set,))
