@@ -121,7 +121,7 @@ def test_a_full_disk_loses_what_it_cannot_take_and_nothing_else(tmp_path: Path) 
         for number in range(50):
             it.send(segment(trace_id=a_trace_id(100 + number), metadata={"a": {"b": "x" * 20_000}}))
         until(lambda: it.viewer.problem)
-        assert "database or disk is full" in it.viewer.problem["text"]
+        assert "database or disk is full" in it.viewer.status()["problem"]["text"]
         with it.viewer.store._writing:
             it.viewer.store._writer.execute("PRAGMA max_page_count = 1000000")
         it.send(segment(trace_id=a_trace_id(2)))

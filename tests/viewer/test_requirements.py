@@ -84,7 +84,7 @@ WHOLE = segment(
     subsegments=[call("a@b", namespace="remote", sql={"url": "x"}, cause="0123456789abcdef", subsegments=[call("c")])],
 )
 SAMPLES = [WHOLE, segment(seconds=None), alone("0123456789ABCDEF", "## handler"), alone("0" * 16, "x", seconds=None)]
-STRANGE = [
+STRANGE: list[Any] = [
     None,
     True,
     False,

@@ -85,12 +85,12 @@ def _add(texts: list[str], source: str, arguments: argparse.Namespace) -> int:
     """Store documents and say how many; returns how many were refused."""
     refused: list[str] = []
     found = list(_parsed(texts, refused))
-    running = None if arguments.store is not None else client.ask(arguments.host, arguments.port)
-    if running is not None and running.get("store") is None:
+    name, in_memory = _where(arguments)
+    if in_memory:
         place = f"the viewer at {arguments.host}:{arguments.port}"
         refused += client.put(arguments.host, arguments.port, [document.text for document in found])
     else:
-        with contextlib.closing(open_file(arguments.store or (running and running["store"]))) as store:
+        with contextlib.closing(open_file(name)) as store:
             for start in range(0, len(found), _AT_ONCE):
                 store.add(found[start : start + _AT_ONCE])
             place = str(store.path)
@@ -111,12 +111,20 @@ def _parsed(texts: Iterable[str], refused: list[str]) -> Iterator[Document]:
             refused.append(rejected.reason)
 
 
+def _where(arguments: argparse.Namespace) -> tuple[str | None, bool]:
+    """Return the store's file, None for the default, and whether it is the memory of a viewer that runs instead."""
+    if arguments.store is not None:
+        return arguments.store, False
+    running = client.ask(arguments.host, arguments.port)
+    name = None if running is None else running.get("store")
+    return (str(name) if name else None), running is not None and not name
+
+
 @contextlib.contextmanager
 def _store(arguments: argparse.Namespace) -> Iterator[Store]:
-    running = None if arguments.store is not None else client.ask(arguments.host, arguments.port)
-    if running is not None and running.get("store") is None:
+    name, in_memory = _where(arguments)
+    if in_memory:
         raise Problem(f"the viewer at {arguments.host}:{arguments.port} keeps its traces in memory: ask it for them")
-    name = arguments.store or (running and running["store"])
     if name is not None and not Path(name).exists():
         raise Problem(f"there is no store {name}")
     with contextlib.closing(open_file(name)) as store:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from xray_lambda.cli import view
+from xray_lambda.cli.outcome import NOT_SET_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +75,12 @@ def add_tail(commands: Commands) -> None:
 def add_traces(commands: Commands) -> None:
     """Add `traces` and the words that follow it."""
     command = _command(commands, "traces", "import, export or pull traces", _TRACES)
-    command.set_defaults(run=lambda _: command.print_help() or 2)
+
+    def show_help(_: argparse.Namespace) -> int:
+        command.print_help(sys.stderr)
+        return NOT_SET_UP
+
+    command.set_defaults(run=show_help)
     actions = command.add_subparsers(title="actions", metavar="ACTION")
     _add_import(actions)
     _add_export(actions)

@@ -13,7 +13,8 @@ from xray_lambda.viewer.summaries import summarize as summary_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from xray_lambda.viewer.documents import Document
     from xray_lambda.viewer.summaries import Summary
@@ -75,7 +76,7 @@ def _trace_row(summary: Summary, size: int, now: float) -> tuple[object, ...]:
     return (*summary[: len(COLUMNS)], size, now)
 
 
-def annotation_value(row: sqlite3.Row) -> str | float | bool:
+def annotation_value(row: sqlite3.Row | Mapping[str, Any]) -> str | float | bool:
     """Return the value that `annotation_columns` put there; a whole number as such."""
     if row["flag"] is not None:
         return bool(row["flag"])
