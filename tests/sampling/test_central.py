@@ -398,6 +398,7 @@ class TestReports:
         assert stepped.decide(requests=9) == (5, "Default")
         before = stepped.sampler._client_id
         stepped.sampler.start_anew()
+        stepped.sampler._poller.started = True  # the test is, still
         stepped.clock.now += 1
         assert stepped.decide(requests=9) == (1, "Default"), "the parent's rules, but not its quota"
         stepped.pass_time(10.2)

@@ -146,7 +146,9 @@ def test_stopped_before_it_began_it_never_begins(poller: Poller) -> None:
 def test_it_leaves_nothing_to_be_done_at_exit(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted: list[Any] = []
     monkeypatch.setattr(atexit, "register", wanted.append)
-    monkeypatch.setattr(atexit, "unregister", lambda callback: callback in wanted and wanted.remove(callback))
+    monkeypatch.setattr(
+        atexit, "unregister", lambda gone: wanted.__setitem__(slice(None), [one for one in wanted if one != gone])
+    )
     poller.start()
     assert wanted == [poller.stop]
     poller.stop()
@@ -157,13 +159,15 @@ def test_a_step_may_stop_its_own_poller() -> None:
     stopped = threading.Event()
 
     def step() -> float:
-        poller.stop()
+        own[0].stop()
         stopped.set()
         return 0.0
 
-    poller = Poller(step, lambda: None)
-    poller.start()
+    own = [Poller(step, lambda: None)]
+    own[0].start()
     assert stopped.wait(PATIENCE)
+    own[0].stop()
+    assert ours() == []
 
 
 def test_after_a_fault_of_ours_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
