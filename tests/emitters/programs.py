@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from tests.servers.aws import Service
 
@@ -41,9 +42,14 @@ class Done:
         self.said = said
 
 
-@contextmanager
-def started(program: str, url: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+def started(program: str, url: str, **environ: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run a program; it is killed at the end of the block where it still runs."""
+    return running(["-c", _START + program], url, **environ)
+
+
+@contextmanager
+def running(arguments: list[str], url: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Python with these arguments, as `started` does."""
     settings = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(_ROOT),
@@ -60,7 +66,7 @@ def started(program: str, url: str, **environ: str) -> Iterator[subprocess.Popen
         "HOME": "/nonexistent",
         **environ,
     }
-    command = [sys.executable, "-c", _START + program]
+    command = [sys.executable, *arguments]
     process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         try:
