@@ -114,7 +114,7 @@ def request(*, sampled: bool) -> dict[str, Any]:
     """Return a request as WSGI has it."""
     from werkzeug.test import EnvironBuilder  # noqa: PLC0415 - comes with Flask
 
-    builder = EnvironBuilder(path="/hello", headers={"X-Amzn-Trace-Id": HEADER.format(int(sampled))})
+    builder = EnvironBuilder(path="/hello", headers=[("X-Amzn-Trace-Id", HEADER.format(int(sampled)))])
     return builder.get_environ()
 
 

@@ -206,6 +206,9 @@ class Declines:
         self.asked.append(request)
         return Decision(False)
 
+    def close(self) -> None:
+        """Do nothing: nothing runs in the background."""
+
 
 def test_the_sampler_is_told_of_the_request_where_upstream_has_not_decided(traces: Traces) -> None:
     sampler = _recorder.active().sampler = Declines()

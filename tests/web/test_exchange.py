@@ -14,6 +14,9 @@ import pytest
 from tests.schema import checked
 from xray_lambda import subsegment, trace_id
 from xray_lambda._context import current
+from xray_lambda._header import TraceHeader
+from xray_lambda._recorder import active
+from xray_lambda.sampling.anomalies import Watch
 from xray_lambda.testing import HEADER, ROOT, capture
 from xray_lambda.web._arrival import Arrival
 from xray_lambda.web._door import Door
@@ -174,6 +177,23 @@ def test_nothing_is_recorded_of_a_request_that_has_ended(traces: Traces) -> None
     exchange.failed(ValueError())
     assert traces.one.annotations == {}
     assert not traces.one.flags
+
+
+@pytest.mark.parametrize(("how", "anomalies"), [(200, 0), (404, 0), (500, 1), (ValueError(), 1)])
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_sampler_that_watches_what_it_declines_is_told_how_it_ended(
+    traces: Traces, how: int | Exception, anomalies: int, is_left: bool
+) -> None:
+    watch = Watch()
+    exchange = Exchange(watch.untraced(active(), "shop", TraceHeader(ROOT)))
+    if isinstance(how, int):
+        exchange.answered(how)
+    if is_left:
+        exchange.leave()
+    exchange.end(how if isinstance(how, Exception) else None)
+    assert repr(watch.take()) == f"{{'shop': Endings(1, {anomalies}, 0)}}"
+    assert current.get() is None
+    assert len(traces) == 0
 
 
 @both

@@ -38,7 +38,7 @@ def traces() -> Iterator[Traces]:
 def shop(**options: Any) -> Flask:
     """Return a traced app."""
     app = Flask("shop")
-    app.jinja_loader = DictLoader({  # type: ignore[assignment]  # any loader will do
+    app.jinja_loader = DictLoader({
         "item.html": "{% include 'part.html' %} {{ item }}",
         "part.html": "item",
         "broken.html": "{{ 1 // 0 }}",

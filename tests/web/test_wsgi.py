@@ -169,7 +169,7 @@ def test_an_app_may_be_a_generator(traces: Traces, header: str) -> None:
                 yield b"b"
         seen.append(trace_id())
 
-    app_traced = XRayMiddleware(app, service="shop")
+    app_traced: Any = XRayMiddleware(app, service="shop")
     sent = app_traced(environ_of("/", X_Amzn_Trace_Id=header), lambda *_: None)
     for _ in sent:
         assert current.get() is None
@@ -234,9 +234,10 @@ def test_an_error_page_comes_with_its_exception(traces: Traces) -> None:
             start_response("500 Oh", PLAIN, sys.exc_info())
         return [b"sorry"]
 
-    sent = XRayMiddleware(app)(environ_of("/"), lambda *given: seen.append(given))
+    traced: Any = XRayMiddleware(app)
+    sent = traced(environ_of("/"), lambda *given: seen.append(given))
     list(sent)
-    sent.close()  # type: ignore[attr-defined]  # servers look for it
+    sent.close()
     assert [len(given) for given in seen] == [2, 3]
     assert traces.one.flags == {"fault"}
     assert traces.one.document["http"]["response"] == {"status": 500}
@@ -244,7 +245,7 @@ def test_an_error_page_comes_with_its_exception(traces: Traces) -> None:
 
 
 def test_a_server_that_has_sent_the_headers_already_raises_the_exception_again(traces: Traces) -> None:
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
         if exc_info:
             raise exc_info[1]
 

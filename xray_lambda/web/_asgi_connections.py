@@ -85,7 +85,7 @@ class Connection:
         """Record how the request is answered, and return the message with the trace's header."""
         self._started = True
         headers = message.get("headers") or ()
-        if self._exchange.entity.sampled and isinstance(status, int):
+        if self._exchange.is_watched and isinstance(status, int):
             self._answered(status, headers)
         value = self._exchange.response_header()
         if value is None or any(name.lower() == _HEADER for name, _ in headers):

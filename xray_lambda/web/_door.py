@@ -105,9 +105,9 @@ class Door:
         request.update(arrival.client())
         if not isinstance(entity, Segment):  # X-Ray takes the mark of segments alone
             request.pop("x_forwarded_for", None)
-        details = entity.details or {}  # type: ignore[attr-defined]  # what is sampled has them
+        details: dict[str, object] = entity.details or {}  # type: ignore[attr-defined]  # what is sampled has them
         details["http"] = {"request": request}
-        return details  # type: ignore[no-any-return]  # as Recording has it
+        return details
 
 
 def _text(value: str) -> str:

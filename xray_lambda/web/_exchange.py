@@ -37,12 +37,14 @@ class Exchange:
     A body that is sent bit by bit is made elsewhere: in another thread, in another task, after other requests; what is
     current there meanwhile is not ours to keep. `end` closes the entity, from wherever it is called, once.
     `asked`: the caller wants to know the decision. `answers`: the answer may bear our header.
+    `is_watched`: somebody wants to know how it ends, the trace or the sampler that has decided against it.
     """
 
-    __slots__ = ("_answers", "_asked", "_before", "_caught", "ended", "entity", "inside")
+    __slots__ = ("_answers", "_asked", "_before", "_caught", "ended", "entity", "inside", "is_watched")
 
     def __init__(self, entity: Entity, *, asked: bool = False, answers: bool = True) -> None:
         self.entity = entity
+        self.is_watched = entity.sampled or type(entity) is not UntracedSegment
         self.ended = False
         self._asked = asked
         self._answers = answers
@@ -78,7 +80,10 @@ class Exchange:
         """Record how the request was answered, see `Entity.status`; with what was `caught` where that is a fault."""
         entity = self.entity
         caught, self._caught = self._caught, None
-        if not entity.sampled or entity.end_ns is not None:
+        if not entity.sampled:
+            entity.status(status)
+            return
+        if entity.end_ns is not None:
             return
         response = {"status": status}
         if content_length is not None:
@@ -120,10 +125,10 @@ class Exchange:
         self._caught = None
         entity, here = self.entity, _get_current()
         try:
-            if error is not None or here is self.inside:
-                entity.__exit__(None if error is None else type(error), error, None)
-            elif entity.sampled:
+            if error is None and here is not self.inside and entity.sampled:
                 entity.close()  # type: ignore[attr-defined]  # what is sampled can be; it was left before
+            else:
+                entity.__exit__(None if error is None else type(error), error, None)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
 
@@ -146,6 +151,7 @@ class _Nothing(Exchange):
     def __init__(self) -> None:
         self.entity = UNTRACED
         self.ended = True
+        self.is_watched = False
         self._asked = self._answers = False
         self._caught = self._before = self.inside = None
 

@@ -143,7 +143,7 @@ class Start:
     def __call__(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], object]:
         exchange = self._exchange
         try:
-            if exchange.entity.sampled:
+            if exchange.is_watched:
                 self._record(status, headers, exc_info)
             value = exchange.response_header()
             if value is not None and not _has_it(headers):

@@ -103,7 +103,7 @@ class XRayMiddleware:
         value = exchange.response_header()
         if value is not None:
             response.headers.setdefault(HEADER, value)
-        if not exchange.entity.sampled:
+        if not exchange.is_watched:
             return
         _say_route(exchange, request)
         if self.user:
