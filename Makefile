@@ -1,5 +1,6 @@
 # make            what there is
 # make demo       see a trace
+# make view       see it on the screen
 # make test       everything that has to pass
 # make bench      what tracing costs, beside aws-xray-sdk
 
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python /usr/bin/python3 python3.11 python3.14
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format layer build-XRayLambdaLayer clean need-python
+.PHONY: help demo view test bench lint format layer build-XRayLambdaLayer clean need-python
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
@@ -17,6 +18,11 @@ help:  ## show this list
 demo: need-python  ## run a sample handler in the real Lambda runtime and show its trace
 	@$(PYTHON) tools/environments.py demo
 	@$(BIN)/xray-lambda demo
+	@echo "On the screen, with the map of its services and its timeline: make view"
+
+view: need-python  ## the same, and its trace in the browser: an X-Ray daemon with a screen, until Ctrl-C
+	@$(PYTHON) tools/environments.py demo,view
+	@$(BIN)/xray-lambda demo --view
 
 test: need-python  ## lint, the whole suite on Python 3.11, the core tests on every other Python found
 	@$(PYTHON) tools/servers.py

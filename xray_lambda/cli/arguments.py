@@ -78,6 +78,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     text = "run a sample function that prices, reserves and pays an order, and show its trace"
     command = commands.add_parser("demo", help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.add_argument("--json", action="store_true", help="print one JSON object, as invoke does")
+    view_arguments.add_show(command)
     command.set_defaults(run=demo.run)
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from xray_lambda.cli import invoke
+from xray_lambda.cli import invoke, outcome, showing, view
 from xray_lambda.cli.console import Problem
 from xray_lambda.cli.process import require_runtime_client
+from xray_lambda.cli.request import request_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xray_lambda.cli.receiver import Document
 
 PACKAGE = Path(__file__).parent.parent
 SHOP = Path("examples") / "shop"
@@ -27,13 +30,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Invoke the sample with its event; the first line says what is to be seen."""
     shop = _shop()
     _require_packages()
+    if arguments.view:
+        view.require_viewer()
     if not arguments.json:
         print("A shop's order in the real Lambda runtime: priced from DynamoDB, its items reserved at once in a SQL")
         print("database, declined by a bank, filed in S3, announced on SQS. AWS is moto, on this machine.")
         # The function's logs come through another pipe, and belong below this.
         print(f"The code: {shop / 'app.py'}\n", flush=True)
+    if not arguments.view:
+        return _invoke(shop, arguments)[0]
+    with showing.viewer(arguments) as shown:
+        code, documents = _invoke(shop, arguments)
+        showing.send(shown, documents)
+        showing.stay(shown, documents[0].get("trace_id"), opened=arguments.open)
+    return code
+
+
+def _invoke(shop: Path, arguments: argparse.Namespace) -> tuple[int, list[Document]]:
+    """Invoke the sample and print what came of it; returns the exit code and what X-Ray would have of it."""
     with surroundings(shop) as environment:
-        return invoke.run(
+        request = request_from(
             argparse.Namespace(
                 handler="app.handler",
                 event=str(shop / "event.json"),
@@ -43,9 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
                 tenant_id=None,
                 env=[f"{name}={value}" for name, value in environment.items()],
                 directory=str(shop),
-                json=arguments.json,
             )
         )
+        came = outcome.invoke(request)
+    code = invoke.report(request, came, as_json=arguments.json)
+    return code, [{**invoke.lambda_segment(request, came), "origin": "AWS::Lambda::Function"}, *came.documents]
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def _lines(request: Request, outcome: Outcome, console: Console) -> Iterator[str
     if not count:
         yield f"No document arrived: {_why_none(request, outcome)}"
         return
-    root = _lambda_segment(request, outcome)
+    root = lambda_segment(request, outcome)
     yield f"Trace {root['trace_id']}, {count} document{'s' if count > 1 else ''}:"
     yield from draw(outcome.documents, root, console)
 
@@ -93,7 +93,7 @@ def _took(outcome: Outcome, preposition: str) -> str:
     return f" {preposition} {milliseconds(running)} (cold start: {milliseconds(starting)})"
 
 
-def _lambda_segment(request: Request, outcome: Outcome) -> Document:
+def lambda_segment(request: Request, outcome: Outcome) -> Document:
     """Make up the segment that Lambda itself would send; subsegments name it as their parent."""
     header = _header.parse(request.trace_header)
     return {

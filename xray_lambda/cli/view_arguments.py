@@ -62,6 +62,15 @@ def add_view(commands: Commands) -> None:
     command.set_defaults(run=view.view)
 
 
+def add_show(command: argparse.ArgumentParser) -> None:
+    """Add what `demo` takes of `view`."""
+    add = command.add_argument
+    add("--view", action="store_true", help="show the trace in the browser too, and stay there until Ctrl-C")
+    add("--port", metavar="PORT", type=_port, default=2000, help="with --view: the daemon's port (default: 2000)")
+    add("--screen-port", metavar="PORT", type=_port, default=2001, help="with --view: the screen's (default: 2001)")
+    add("--no-open", dest="open", action="store_false", help="with --view: open no browser")
+
+
 def add_tail(commands: Commands) -> None:
     """Add `tail`."""
     command = _command(commands, "tail", "print each finished trace in the terminal", _TAIL)

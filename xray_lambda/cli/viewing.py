@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import sys
-import threading
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xray_lambda.cli.browser import open_page
 from xray_lambda.cli.console import Problem, printable
 from xray_lambda.cli.stores import open_store
 from xray_lambda.viewer import api, client, control, doors, forward, screen
@@ -106,20 +104,13 @@ def _started(arguments: argparse.Namespace, opened: Doors, store: Store) -> None
     for name in arguments.forward:
         print(f"Forward  {name}")
     print("Ctrl-C ends it.", flush=True)
-    if arguments.open and _has_browser():
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    if arguments.open and address is not None:
+        open_page(address)
 
 
 def reachable(opened: Doors) -> str:
     """Return the daemon's address for programs on this machine."""
     return doors.url(*opened.api.getsockname()[:2]).removeprefix("http://").rstrip("/")
-
-
-def _has_browser() -> bool:
-    """Say whether a window can be opened: where none can, a text browser would take this terminal."""
-    if not sys.stdout.isatty():
-        return False
-    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _told(viewer: Viewer) -> forward.Told:
