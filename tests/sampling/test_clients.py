@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sampling.fakes import Clock, Stepped
+from tests.sampling.fakes import SHOP, Clock, Stepped
 from tests.servers.process import HOST, free_port
-from tests.servers.xray_api import BROKEN, THROTTLED, XRayAPI, rule
+from tests.servers.xray_api import BROKEN, KNOWS_BOOSTS, THROTTLED, XRayAPI, rule
 from xray_lambda.sampling.clients import DirectClient, EitherClient
 from xray_lambda.sampling.daemon import DaemonClient, Unavailable
 
@@ -44,16 +45,18 @@ def test_straight_to_xray_rules_quotas_and_boosts_are_the_same(api: XRayAPI, clo
     stepped.step()
     assert api.asked(RULES) == 2
     assert stepped.decide(requests=5) == (1, "shop")
-    watch = stepped.sampler._accounts["shop"].watch
-    watch.ended("shop", sampled=True, anomaly=True)
+    watch = stepped.sampler.decide(SHOP).watch
+    assert (watch is not None) is KNOWS_BOOSTS
+    if watch is not None:
+        watch.ended("shop", sampled=True, anomaly=True)
     boost = {"BoostRate": 1.0, "BoostRateTTL": clock.now + 60}
     api.extra["shop"] = {"ReservoirQuotaTTL": clock.now + 30, "SamplingBoost": boost}
     stepped.pass_time(10.2)
     account = stepped.sampler._accounts["shop"]
     assert (account.quota, account.quota_until) == (3, clock.now - 10.2 + 30), "botocore brings a datetime"
-    assert account.boost_until == clock.now - 10.2 + 60
-    assert [(one["RequestCount"], one["SampledCount"]) for one in api.statistics] == [(5, 1)]
-    assert [one["AnomalyCount"] for one in api.boosts] == [1]
+    assert account.boost_until == (clock.now - 10.2 + 60 if KNOWS_BOOSTS else -inf)
+    assert [(one["RequestCount"], one["SampledCount"]) for one in api.statistics] == [(6, 1)]
+    assert [one["AnomalyCount"] for one in api.boosts] == [1] * KNOWS_BOOSTS
     client.close()
 
 
