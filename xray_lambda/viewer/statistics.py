@@ -98,7 +98,7 @@ class Statistics:
 
     def summary(self) -> dict[str, Any]:
         """Return the counts in the form of X-Ray's SummaryStatistics. Every throttled request is an error too."""
-        errors = max(self.error, self.throttle)
+        errors = sum(count for flags, count in self.flags.items() if flags & 3)
         return {
             "OkCount": self.ok,
             "ErrorStatistics": {

@@ -114,7 +114,9 @@ def _join(found: dict[str, Entity]) -> None:
         if parent is None and not entity.is_segment:
             key = entity.parent_id or "no parent"
             parent = found[key] = _stand_in(key)
-        if parent is not None and parent is not entity:
+        if parent is entity:
+            entity.is_segment = True  # it names itself, and belongs to nothing
+        elif parent is not None:
             entity.parent = parent
             parent.children.append(entity)
     for entity in found.values():
