@@ -165,7 +165,10 @@ class Recorder:
     def _decision(self, name: str, request: SamplingRequest | None) -> Decision | None:
         """Ask the sampler; a fault of ours records the trace, which shows that something is wrong."""
         try:
-            return self.sampler.decide(request or _request(name))  # type: ignore[union-attr]  # the caller has looked
+            request = request or _request(name)
+            if request.service_type is None and self.host is not None:
+                request.service_type = self.host().get("origin")
+            return self.sampler.decide(request)  # type: ignore[union-attr]  # the caller has looked
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             _guard.swallow(fault)
             return None

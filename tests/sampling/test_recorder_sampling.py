@@ -96,6 +96,21 @@ def test_of_a_segment_without_a_request_the_sampler_is_told_the_name() -> None:
     assert [getattr(request, name) for name in SamplingRequest.__slots__] == [None, None, None, None, "nightly", None]
 
 
+@pytest.mark.parametrize(
+    ("found", "service_type"), [({"origin": "AWS::ECS::Container"}, "AWS::ECS::Container"), ({}, None)]
+)
+def test_what_is_known_of_the_host_says_of_what_type_the_service_is(
+    found: dict[str, str], service_type: str | None
+) -> None:
+    sampler = Asked(Decision(False))
+    hosted = recorder(sampler)
+    hosted.host = lambda: found
+    hosted.segment("shop", TraceHeader(), SamplingRequest("shop"))
+    hosted.segment("nightly", TraceHeader())
+    hosted.segment("shop", TraceHeader(), SamplingRequest("shop", service_type="AWS::EC2::Instance"))
+    assert [request.service_type for request in sampler.requests] == [service_type, service_type, "AWS::EC2::Instance"]
+
+
 def test_the_document_names_the_rule_that_sampled_it(asked: tuple[Asked, Traces]) -> None:
     sampler, traces = asked
     sampler.decision = Decision(True, "checkout")
