@@ -40,12 +40,12 @@ class Exchange:
     `is_watched`: somebody wants to know how it ends, the trace or the sampler that has decided against it.
     """
 
-    __slots__ = ("_answers", "_asked", "_before", "_caught", "ended", "entity", "inside", "is_watched")
+    __slots__ = ("_answers", "_asked", "_before", "_caught", "ended", "entity", "inside", "is_answered", "is_watched")
 
     def __init__(self, entity: Entity, *, asked: bool = False, answers: bool = True) -> None:
         self.entity = entity
         self.is_watched = entity.sampled or type(entity) is not UntracedSegment
-        self.ended = False
+        self.is_answered = self.ended = False
         self._asked = asked
         self._answers = answers
         self._caught: BaseException | None = None
@@ -80,6 +80,7 @@ class Exchange:
         """Record how the request was answered, see `Entity.status`; with what was `caught` where that is a fault."""
         entity = self.entity
         caught, self._caught = self._caught, None
+        self.is_answered = True
         if not entity.sampled:
             entity.status(status)
             return
@@ -151,7 +152,7 @@ class _Nothing(Exchange):
     def __init__(self) -> None:
         self.entity = UNTRACED
         self.ended = True
-        self.is_watched = False
+        self.is_answered = self.is_watched = False
         self._asked = self._answers = False
         self._caught = self._before = self.inside = None
 

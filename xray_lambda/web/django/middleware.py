@@ -11,11 +11,10 @@ from django.utils.functional import LazyObject
 
 from xray_lambda._guard import guarded, swallow
 from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
-from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._wsgi_bodies import Chunks, Closing
 from xray_lambda.web.django._streams import AsyncChunks
-from xray_lambda.web.django.settings import install
+from xray_lambda.web.django.settings import door_of, install
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class XRayMiddleware:
         self.get_response = get_response
         options = install()
         project = str(getattr(settings, "ROOT_URLCONF", "")).partition(".")[0]
-        self.door = Door(hosts=options.hosts, user_agent=options.user_agent, otherwise=project or "django")
+        self.door = door_of(options, project or "django")
         self.user = options.user
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -182,5 +181,11 @@ def _tell(request: Any = None, **_: object) -> None:
     """Record an exception that Django makes a 500 of: a view's, or another middleware's."""
     exchange = getattr(request, _EXCHANGE, None)
     error = sys.exc_info()[1]
-    if exchange is not None and error is not None:
-        exchange.failed(error)
+    if exchange is None or error is None:
+        return
+    exchange.failed(error)
+    if (
+        isinstance(exchange, Exchange) and exchange.is_answered
+    ):  # by what nobody will see: a middleware further out failed
+        exchange.answered(500)
+        exchange.end()

@@ -16,6 +16,7 @@ from xray_lambda import _config
 from xray_lambda._guard import say_once
 from xray_lambda._recorder import configure
 from xray_lambda.libraries import patch, patch_all
+from xray_lambda.web._door import Door
 from xray_lambda.web.django import caches, databases, templates
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
@@ -150,20 +151,38 @@ def _copy(value: Any) -> object:
     return dict(value) if isinstance(value, dict) else value
 
 
+_installed: list[Options] = []
+
+
 def install() -> Options:
     """Do what the settings say, and tell once of each that makes no sense; a second call changes nothing."""
     options = current()
-    configure(**options.recorder)
-    _patch(options)
+    if _installed != [options]:
+        _installed[:] = [options]
+        if options.recorder:
+            configure(**options.recorder)
+        _patch(options)
+        for problem in options.problems:
+            say_once(logging.WARNING, problem, "xray_lambda: %s", problem)
     if options.databases:
         databases.trace_them(statements=options.sql)
     if options.templates:
         templates.trace_them()
     if options.caches:
         caches.trace_them()
-    for problem in options.problems:
-        say_once(logging.WARNING, problem, "xray_lambda: %s", problem)
     return options
+
+
+def door_of(options: Options, otherwise: str) -> Door:
+    """Return the door that the settings describe."""
+    config = _config.load({}, **options.recorder)
+    return Door(
+        service=config.service,
+        hosts=options.hosts,
+        ignore_paths=config.ignore_paths,
+        user_agent=options.user_agent,
+        otherwise=otherwise,
+    )
 
 
 def _patch(options: Options) -> None:
