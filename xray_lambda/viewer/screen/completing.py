@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What the newest traces have is what one looks for, and reading it takes milliseconds, however large the store is.
 _TRACES = 2_000
 _VALUES = 30
-_KEEP = 3.0  # seconds that what was read is used again: a completion is asked for at each key
+_KEEP = 0.5  # seconds that what was read is used again: a completion is asked for at each key
 _NEWEST = f"trace_id IN (SELECT trace_id FROM traces ORDER BY start DESC LIMIT {_TRACES})"  # noqa: S608 - a number
 _OF_TRACES = {"http.url": "url", "http.method": "method", "http.useragent": "user_agent", "http.clientip": "client_ip"}
 
@@ -37,11 +37,7 @@ def _complete(known: _Remembered, request: Request) -> dict[str, Any]:
     text = request.query_params.get("text", "")[:LONGEST_FILTER]
     at = whole_of(request, "at", len(text), LONGEST_FILTER)
     found = filters.complete(text, at, known.now())
-    return {
-        "items": [
-            {"text": one.text, "kind": one.kind, "detail": one.detail, "from": one.start, "to": at} for one in found
-        ]
-    }
+    return {"items": [{"text": one.text, "kind": one.kind, "detail": one.detail, "from": one.start} for one in found]}
 
 
 class _Remembered:

@@ -15,7 +15,7 @@ export function ColdStarts({ place }) {
   const { data, fault } = useAnswer(path, clock);
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   useKeys({ "/": () => search.current?.focus(), Escape: () => go(toView("")) });
-  return html`<div class="tools"><${Filter} place=${place} fault=${filterFault(fault)} input=${search} /></div>
+  return html`<h1 class="hidden">Cold starts</h1><div class="tools"><${Filter} place=${place} fault=${filterFault(fault)} input=${search} /></div>
     <div class="page"><div class="inner">${data && (data.count ? html`<${Lens} data=${data} />` : html`<${None} />`)}</div></div>`;
 }
 

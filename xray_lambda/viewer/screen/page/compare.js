@@ -97,8 +97,7 @@ function Pair({ pair: { left, right, depth }, place, chosen, trees, scale, choos
   const [a, b] = [left, right].map((side) => (side ? side.end - side.start : null));
   const by = a !== null && b !== null ? b - a : null;
   const weight = by !== null && Math.abs(by) > 0.1 * Math.max(a ?? 0, b ?? 0) && Math.abs(by) > 0.0005;
-  const says = [node.name, only ? `only in ${only}` : `A ${duration(a)}, B ${duration(b)}, difference ${signed(by ?? 0)}`].join(", ");
-  return html`<div class="pair-row ${only ? "only" : ""}" id="pair-${place}" role="option" aria-selected=${chosen} aria-label=${says} style=${{ transform: `translateY(${place * ROW}px)` }} onClick=${choose}>
+  return html`<div class="pair-row ${only ? "only" : ""}" id="pair-${place}" role="option" aria-selected=${chosen} style=${{ transform: `translateY(${place * ROW}px)` }} onClick=${choose}>
     <span class="cell-name" style=${{ "--depth": Math.min(depth, 24) }}><${Icon} name=${node.kind} class="kind" /><span class="cut ${node.segment ? "is-segment" : ""}" title=${node.name}>${node.name}</span>
       ${[left, right].map((side, index) => side && ["fault", "error", "throttle"].includes(side.outcome) && html`<${Icon} name=${side.outcome} label="${side.outcome} in ${"AB"[index]}" class="is-${side.outcome}" />`)}
       ${only && html`<span class="chip"><span class="only-in">only in </span>${only}</span>`}</span>

@@ -30,14 +30,14 @@ export function Filter({ place, fault = null, input }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => go({ filter: next.trim() }, { replace: true }), PAUSE);
   };
-  const choices = useChoices(text, input, type);
+  const choices = useChoices(input, type);
   const wrong = fault && !typing ? fault : null;
   return html`<div class="tools-row">
     <div class="filter" role="search">
       <${Icon} name="filter" class="lead" />
       <input class="field" ref=${input} type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" maxlength="4000"
         placeholder="Filter traces" aria-label="Filter expression" role="combobox" aria-expanded=${choices.items.length > 0} aria-controls="choices"
-        aria-autocomplete="list" aria-activedescendant=${choices.items.length ? `choice-${choices.at}` : null} aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
+        aria-autocomplete="list" aria-activedescendant=${choices.at >= 0 ? `choice-${choices.at}` : null} aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
         onInput=${(/** @type {any} */ event) => (type(event.currentTarget.value), choices.ask())}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyed(event, choices, () => apply(text), input)}
         onBlur=${() => (choices.close(), setTyping(false))} />
@@ -82,9 +82,9 @@ function Choices({ choices }) {
 
 /**
  * Completions for where the caret is.
- * @param {string} text @param {{ current: HTMLInputElement | null }} input @param {(text: string) => void} write
+ * @param {{ current: HTMLInputElement | null }} input @param {(text: string) => void} write
  */
-function useChoices(text, input, write) {
+function useChoices(input, write) {
   const [{ items, at }, set] = useState({ items: /** @type {any[]} */ ([]), at: -1 });
   const turn = useRef(0);
   const close = () => (turn.current++, set({ items: [], at: -1 }));
@@ -95,9 +95,10 @@ function useChoices(text, input, write) {
     if (mine === turn.current) set({ items: answer.items.slice(0, 12), at: -1 });
   };
   const take = (/** @type {number} */ place) => {
-    const { text: chosen, from, to } = items[place];
+    const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current); // more may have been typed since
+    const { text: chosen, from } = items[place];
     const caret = from + chosen.length;
-    write(text.slice(0, from) + chosen + text.slice(to));
+    write(value.slice(0, from) + chosen + value.slice(selectionStart ?? value.length));
     close();
     requestAnimationFrame(() => {
       input.current?.focus();

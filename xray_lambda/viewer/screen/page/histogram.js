@@ -133,7 +133,7 @@ function useAxis(buckets) {
     const [low, high] = [Math.log(from), Math.log(to)];
     const share = (/** @type {number} */ value) => Math.max(0, Math.min(1, (Math.log(value) - low) / (high - low)));
     const wide = to / from > 1000 ? [1] : [1, 2, 5];
-    const ticks = MARKS.flatMap((mark) => wide.map((step) => Number((mark * step).toPrecision(3)))).filter((mark) => mark >= from * 0.999 && mark <= to * 1.001);
+    const ticks = MARKS.flatMap((mark) => wide.map((step) => Number((mark * step).toPrecision(3)))).filter((mark) => mark >= from * 0.999 && share(mark) < 0.97);
     return { from, to, share, value: (place) => Math.exp(low + place * (high - low)), ticks };
   }, [from, to]);
 }

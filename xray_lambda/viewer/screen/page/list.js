@@ -22,7 +22,7 @@ export function List({ place }) {
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   useKeys({ "/": () => search.current?.focus(), Escape: () => stepBack(place) });
   if (traces.empty) return html`<${Welcome} />`;
-  return html`
+  return html`<h1 class="hidden">Traces</h1>
     ${place.pick && html`<${Picking} place=${place} />`}
     <div class="tools"><${Filter} place=${place} fault=${traces.filterError} input=${search} /></div>
     <${Histogram} place=${place} fresh=${traces.clock} />
@@ -84,9 +84,15 @@ function Rows({ traces, place, chosen, choose, atTop, setAtTop }) {
         <${Row} key=${row.trace_id} row=${row} top=${(first + place_) * height} scale=${scale} chosen=${row.trace_id === chosen} fresh=${traces.fresh.has(row.trace_id)}
           position=${first + place_ + 1} open=${() => open(place, row)} />`)}
     </div>
-    ${rows.length === 0 && !traces.asking && html`<div class="nothing"><p>${traces.fault ? traces.fault.message : traces.filterError ? "The filter cannot be read." : "No trace matches."}</p>
-      ${(place.filter || place.slower || place.faster || place.last || place.since) && html`<button class="button" onClick=${() => go({ filter: "", slower: "", faster: "", last: "", since: "", until: "" })}>Show all traces</button>`}</div>`}
-  </div>`;
+  </div>
+  ${rows.length === 0 && !traces.asking && html`<${Nothing} place=${place} traces=${traces} />`}`;
+}
+
+/** @param {{ place: Place, traces: any }} props */
+function Nothing({ place, traces }) {
+  const narrowed = place.filter || place.slower || place.faster || place.last || place.since || place.until;
+  return html`<div class="nothing"><p>${traces.fault ? traces.fault.message : traces.filterError ? "The filter cannot be read." : "No trace matches."}</p>
+    ${narrowed && html`<button class="button" onClick=${() => go({ filter: "", slower: "", faster: "", last: "", since: "", until: "" })}>Show all traces</button>`}</div>`;
 }
 
 /** @param {Place} place @param {any} row */
@@ -107,8 +113,7 @@ function Row({ row, top, scale, chosen, fresh, position, open }) {
     <span class="status ${statusClass(row.status)}">${row.status ?? ""}</span>
     <${Took} row=${row} scale=${scale} />
     <span class="notes">${Object.entries(row.annotations).filter(([key]) => key !== "ColdStart").map(([key, value]) => html`<${Note} key=${key} name=${key} value=${value} />`)}</span>
-    <button class="pair" title="Compare with another trace (c)" aria-label="Compare ${row.name} with another trace" tabindex="-1"
-      onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), go({ pick: row.trace_id }))}><${Icon} name="compare" /></button>
+    <span class="pair" title="Compare with another trace (c)" aria-hidden="true" onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), go({ pick: row.trace_id }))}><${Icon} name="compare" /></span>
   </div>`;
 }
 

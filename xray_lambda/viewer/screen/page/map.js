@@ -19,7 +19,7 @@ export function MapView({ place }) {
   useKeys({ "/": () => search.current?.focus(), Escape: () => go(place.filter ? { filter: "" } : toView("")) });
   const choose = (/** @type {any} */ node) => go({ ...toView(""), filter: both(place.filter, `service(${quoted(node.name)})`) });
   const chooseEdge = (/** @type {any} */ edge) => go({ ...toView(""), filter: both(place.filter, `edge(${quoted(edge.from.name)}, ${quoted(edge.to.name)})`) });
-  return html`<div class="tools"><${Filter} place=${place} fault=${filterFault(fault)} input=${search} /></div>
+  return html`<h1 class="hidden">Service map</h1><div class="tools"><${Filter} place=${place} fault=${filterFault(fault)} input=${search} /></div>
     <div class="map-view">
       ${fault && !filterFault(fault) && html`<p class="nothing">${fault.message}</p>`}
       <${Graph} graph=${data} choose=${choose} chooseEdge=${chooseEdge} verb="Traces of" />
@@ -96,12 +96,11 @@ function Box({ node, choose, verb }) {
   const kind = kindOfService(node.name, node.type);
   const client = kind === "client";
   const bad = [node.faults && `${share(node.faults, node.requests)} faults`, node.errors && `${share(node.errors, node.requests)} errors`, node.throttles && `${share(node.throttles, node.requests)} throttled`].filter(Boolean);
-  const says = [`${verb} ${node.name}`, typeText(node.type), `${count(node.requests)} requests`, ...bad, `median ${duration(node.p50)}`, `p99 ${duration(node.p99)}`].join(", ");
   const style = { left: `${node.x - node.width / 2}px`, top: `${node.y - node.height / 2}px`, width: `${node.width}px`, height: `${node.height}px` };
   if (client) return html`<div class="box client" style=${style}><${Icon} name="client" />Client</div>`;
-  return html`<button class="box" style=${style} aria-label=${says} title=${`${node.name}\n${typeText(node.type)}`} onClick=${() => choose(node)}>
+  return html`<button class="box" style=${style} title=${`${node.name}\n${typeText(node.type)}`} onClick=${() => choose(node)}>
     <${Ring} node=${node} kind=${kind} />
-    <span class="box-text"><b class="cut">${nameOf(node)}</b>
+    <span class="box-text"><span class="hidden">${verb} </span><b class="cut">${nameOf(node)}</b>
       <span class="cut">${node.requests > 1 ? html`${count(node.requests)} req <span class="faint">p50</span> ` : ""}${duration(node.p50)}</span>
       <span class="cut">${bad.length ? html`<span class="is-${node.faults ? "fault" : node.errors ? "error" : "throttle"}">${bad[0]}</span>` : html`<span class="faint">${typeText(node.type)}</span>`}</span>
     </span>

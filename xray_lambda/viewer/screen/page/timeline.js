@@ -167,18 +167,17 @@ function Grid({ rows, axis, path, closed, selected, at, scroller, search, tree, 
 /** @param {{ node: Node, top: number, axis: Axis, path: Array<[number, number]> | undefined, open: boolean | null, selected: boolean, focused: boolean, hit: boolean, choose: (node: Node) => void, toggle: (id: string, open: boolean) => void }} props */
 function Row({ node, top, axis, path, open, selected, focused, hit, choose, toggle }) {
   const bad = node.outcome && node.outcome !== "progress" ? node.outcome : "";
-  const says = [node.name, node.running ? "in progress" : duration(node.end - node.start), OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (bad)], path && "on the critical path", node.cut && "truncated"];
   return html`<div id="node-${node.id}" class="grid-row tone-${node.tone} ${focused ? "focused" : ""} ${hit ? "hit" : ""}" role="treeitem" aria-level=${node.depth + 1} aria-expanded=${open === null ? undefined : open}
-      aria-selected=${selected} aria-label=${says.filter(Boolean).join(", ")} style=${{ transform: `translateY(${top}px)` }} onClick=${() => choose(node)}>
+      aria-selected=${selected} style=${{ transform: `translateY(${top}px)` }} onClick=${() => choose(node)}>
     <span class="cell-name" style=${{ "--depth": Math.min(node.depth, 24) }}>
       ${open === null ? html`<i class="twig"></i>` : html`<span class="twig" onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), toggle(node.id, !open))}><${Icon} name=${open ? "down" : "right"} /></span>`}
       <${Icon} name=${node.kind} class="kind" />
       <span class="cut ${node.segment ? "is-segment" : ""} ${bad ? `is-${bad}` : ""}" title=${node.name}>${node.name}</span>
       ${open === false && html`<span class="folded">${count(sizeOf(node))}</span>`}
-      ${bad && html`<${Icon} name=${bad} class="is-${bad}" />`}${node.cut && html`<${Icon} name="cut" label="truncated" class="faint" />`}
+      ${bad && html`<${Icon} name=${bad} label=${OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (bad)]} class="is-${bad}" />`}${node.cut && html`<${Icon} name="cut" label="truncated" class="faint" />`}
       ${node.missing && html`<span class="faint missing" title="Its own document never came">not sent</span>`}
     </span>
-    <span class="cell-took number ${path ? "on-path" : ""}">${node.running ? "…" : duration(node.end - node.start)}</span>
+    <span class="cell-took number ${path ? "on-path" : ""}">${node.running ? html`<span class="hidden">in progress</span><span aria-hidden="true">…</span>` : duration(node.end - node.start)}${path && html`<span class="hidden"> on the critical path</span>`}</span>
     <span class="cell-bar"><${Bar} node=${node} axis=${axis} path=${path} bad=${bad} /></span>
   </div>`;
 }
