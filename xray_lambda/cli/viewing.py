@@ -122,11 +122,11 @@ def _sender(name: str) -> Sender:
     if name == "xray":
         return forward.xray(xray_client())
     host, colon, port = name.removeprefix("udp://").rpartition(":")
-    if not (colon and host and port.isdigit()):
+    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port[:9]) <= 65_535):
         raise Problem(f"--forward {name!r} is neither xray nor HOST:PORT of another daemon")
     try:
         return forward.daemon_at((host.strip("[]"), int(port)))
-    except (OSError, OverflowError) as fault:
+    except OSError as fault:
         raise Problem(f"--forward {name!r} is not to be found: {fault}") from None
 
 

@@ -104,10 +104,6 @@ def _list(key: str, value: object) -> str | None:
     return None if isinstance(value, list) else _wrong(key, value, "a list")
 
 
-def _namespace(key: str, value: object) -> str | None:
-    return None if value in ("aws", "remote") else _wrong(key, value, "'aws' or 'remote', or left out")
-
-
 def _metadata(key: str, value: object) -> str | None:
     if not isinstance(value, dict):
         return _wrong(key, value, "an object")
@@ -172,8 +168,8 @@ _CHECKS: dict[str, Callable[[str, object], str | None]] = {
     **dict.fromkeys(("fault", "error", "throttle", "in_progress"), _flag),
     **dict.fromkeys(("aws", "sql", "service"), _block),
     **dict.fromkeys(("subsegments", "precursor_ids", "links"), _list),
-    **dict.fromkeys(("user", "origin", "resource_arn"), _text),
-    "namespace": _namespace,
+    # aws-xray-sdk gives every local subsegment the namespace `local`, which the documentation does not have.
+    **dict.fromkeys(("user", "origin", "resource_arn", "namespace"), _text),
     "annotations": _annotations,
     "metadata": _metadata,
     "http": _http,

@@ -229,7 +229,7 @@ def _make_private(path: Path) -> None:
         path.touch(mode=0o600)
         with path.open("rb") as file:
             beginning = file.read(len(_MAGIC))
-    except FileExistsError:
+    except (FileExistsError, NotADirectoryError):
         raise tables.UnusableStore(f"{path} cannot be used as the store: {path.parent} is no folder") from None
     except OSError as fault:
         raise tables.UnusableStore(f"{path} cannot be used as the store: {fault.strerror}") from fault
