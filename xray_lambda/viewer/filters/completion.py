@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from xray_lambda.viewer.filters.keywords import Meaning
 
 _MOST = 50
-# What is being typed at the cursor: a text that is not closed yet, a word, or an operator.
-_UNFINISHED = re.compile(r"""("(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*|[\w$.\[\]\-:/]+|[=!<>]+)\Z""")
+# What is being typed at the cursor: a text that is not closed yet, or a word.
+_UNFINISHED = re.compile(r"""("(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*|[\w$.\[\]\-:/]+)\Z""")
 _CLOSED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
 _BEFORE = re.compile(
     r"(?P<keyword>annotation\[[^\]]*\]|[\w$][\w$.]*)\s*(?P<operator>!=|<=|>=|=|<|>|contains|beginswith|endswith)\s*\Z",
@@ -88,12 +88,12 @@ def _options(exact: str, rest: str, known: Known, typed: str) -> Iterator[Option
         yield from _values(compared["keyword"], scope, known)
     elif typed[:1] in {'"', "'"}:
         return
-    elif (found := _COMPARABLE.search(exact)) and (operators := list(_operators(found["keyword"], scope))):
-        yield from operators
-        yield from _joining()
-    elif _ENDED.search(rest):
-        yield from _joining()
     else:
+        compares = _COMPARABLE.search(exact)
+        if compares:
+            yield from _operators(compares["keyword"], scope)
+        if compares or _ENDED.search(rest):
+            yield from _joining()
         yield from _keywords(scope, known)
 
 
