@@ -381,6 +381,7 @@ def test_a_closed_emitter_sends_what_waits_and_ends_its_thread() -> None:
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert xray.documents == ["a"]
+    assert xray.closed
 
 
 def test_what_comes_after_closing_is_sent_all_the_same(emitter_for: Make) -> None:

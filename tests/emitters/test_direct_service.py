@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from xray_lambda._emitters.service import Outcome
+
 PATIENCE = 20
 TRACE = "1-5759e988-bd862e3fe1be46a994272793"
 DOCUMENT = f'{{"name":"a","id":"53995c3f42cd8ad8","trace_id":"{TRACE}","start_time":1.0,"end_time":2.0}}'
@@ -41,6 +43,15 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "READ_TIMEOUT", 0.3)
 
 
+def put(documents: list[str]) -> Outcome:
+    """Put one batch, by a client of its own."""
+    xray = XRay()
+    try:
+        return xray.put(documents)
+    finally:
+        xray.close()
+
+
 @pytest.fixture
 def x_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     with service() as server:
@@ -49,7 +60,7 @@ def x_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 
 def test_a_batch_is_one_signed_call_that_says_who_makes_it(x_ray: Service) -> None:
-    assert XRay().put([DOCUMENT, "{}"]).kind == "sent"
+    assert put([DOCUMENT, "{}"]).kind == "sent"
     [request] = x_ray.received
     assert (request.method, request.path) == ("POST", "/TraceSegments")
     assert request.json == {"TraceSegmentDocuments": [DOCUMENT, "{}"]}
@@ -65,9 +76,11 @@ def test_the_connection_is_kept_between_batches(x_ray: Service) -> None:
     client = xray._client
     xray.put([DOCUMENT])
     assert xray._client is client
-    xray.start_anew()
+    xray.start_anew()  # as in a forked child
+    client.close()
     assert xray.put([DOCUMENT]).kind == "sent"
     assert xray._client is not client
+    xray.close()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +103,7 @@ def test_the_connection_is_kept_between_batches(x_ray: Service) -> None:
 )  # fmt: skip
 def test_an_answer_says_whether_to_try_again(x_ray: Service, answer: Answer, kind: str, advice: str) -> None:
     x_ray.answers[:] = [answer]
-    outcome = XRay().put([DOCUMENT])
+    outcome = put([DOCUMENT])
     assert outcome.kind == kind, outcome
     assert advice in outcome.advice
     assert bool(advice) == bool(outcome.advice)
@@ -100,12 +113,12 @@ def test_an_answer_says_whether_to_try_again(x_ray: Service, answer: Answer, kin
 
 def test_an_endpoint_where_nothing_listens_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_XRAY", f"http://{HOST}:{free_port()}")
-    assert XRay().put([DOCUMENT]).kind == "later"
+    assert put([DOCUMENT]).kind == "later"
 
 
 def test_an_endpoint_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_XRAY", "not a url")
-    outcome = XRay().put([DOCUMENT])
+    outcome = put([DOCUMENT])
     assert (outcome.kind, "AWS_ENDPOINT_URL" in outcome.advice) == ("refused", True)
 
 
@@ -115,7 +128,7 @@ def test_an_endpoint_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_what_is_missing_is_said(x_ray: Service, monkeypatch: pytest.MonkeyPatch, without: str, advice: str) -> None:
     monkeypatch.delenv(without)
-    outcome = XRay().put([DOCUMENT])
+    outcome = put([DOCUMENT])
     assert (outcome.kind, advice in outcome.advice) == ("refused", True), outcome
     assert x_ray.received == []
 
@@ -126,18 +139,19 @@ def test_credentials_that_come_later_are_found(x_ray: Service, monkeypatch: pyte
     assert xray.put([DOCUMENT]).kind == "refused"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMADEUPKEYID0001")
     assert xray.put([DOCUMENT]).kind == "sent"
+    xray.close()
 
 
 def test_the_region_of_containers_is_known_too(x_ray: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "ap-south-1")
-    assert XRay().put([DOCUMENT]).kind == "sent"
+    assert put([DOCUMENT]).kind == "sent"
     assert "/ap-south-1/xray/" in dict(x_ray.received[0].headers)["authorization"]
 
 
 def test_a_profile_that_is_not_there_is_said(x_ray: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    outcome = XRay().put([DOCUMENT])
+    outcome = put([DOCUMENT])
     assert (outcome.kind, "profile" in outcome.advice) == ("refused", True)
 
 
@@ -145,7 +159,7 @@ def test_without_botocore_it_is_said_what_to_install(x_ray: Service, monkeypatch
     import sys
 
     monkeypatch.setitem(sys.modules, "botocore.session", None)
-    outcome = XRay().put([DOCUMENT])
+    outcome = put([DOCUMENT])
     assert (outcome.kind, "install botocore" in outcome.advice) == ("refused", True)
 
 
@@ -157,7 +171,7 @@ def test_what_x_ray_does_not_process_is_told_with_id_code_and_message(
         {"ErrorCode": "MissingId"},
     ]
     x_ray.answers[:] = [Answer(200, {"UnprocessedTraceSegments": rows})]
-    outcome = XRay().put([DOCUMENT, "{}", "{}"])
+    outcome = put([DOCUMENT, "{}", "{}"])
     assert (outcome.kind, outcome.lost) == ("sent", 2)
     said = "xray_lambda: X-Ray did not process the document with the id"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [

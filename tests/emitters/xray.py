@@ -28,6 +28,7 @@ class FakeXRay:
         self.open = threading.Event()  # cleared, it holds every batch up
         self.open.set()
         self.forks = 0
+        self.closed = False
 
     def put(self, documents: list[str]) -> Outcome:
         self.threads.add(threading.current_thread().name)
@@ -40,6 +41,9 @@ class FakeXRay:
     def answer(self, *outcomes: Outcome) -> None:
         """Answer so from now on."""
         self._outcomes[:] = outcomes
+
+    def close(self) -> None:
+        self.closed = True
 
     def start_anew(self) -> None:
         self.forks += 1

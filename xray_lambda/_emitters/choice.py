@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from xray_lambda._emitters import endings
-from xray_lambda._emitters.direct import DirectEmitter
+from xray_lambda._emitters.direct import WINDOW_SECONDS, DirectEmitter
 from xray_lambda._emitters.notices import Notices
 from xray_lambda._emitters.service import SENT, XRay
 from xray_lambda._emitters.udp import UDPEmitter
@@ -38,11 +38,59 @@ def listens(address: DaemonAddress) -> bool:
         return False
 
 
+class Either:
+    """The daemon where one listens, else X-Ray: where the background thread puts batches of documents.
+
+    It looks before the first one. Without a daemon it looks again whenever X-Ray has taken nothing, since one that
+    belongs to us may start after us. `found` is called when there is one.
+    """
+
+    def __init__(
+        self,
+        address: DaemonAddress,
+        x_ray: Service,
+        listens: Callable[[DaemonAddress], bool],
+        found: Callable[[], UDPEmitter],
+    ) -> None:
+        self._address = address
+        self._x_ray = x_ray
+        self._listens = listens
+        self._found = found
+        self._looks = True
+        self._daemon: UDPEmitter | None = None
+
+    def put(self, documents: list[str]) -> Outcome:
+        """Put a batch where it can go."""
+        if self._looks:
+            self._look()
+        if self._daemon is not None:
+            for document in documents:
+                self._daemon.send(document)
+            return SENT
+        outcome = self._x_ray.put(documents)
+        self._looks = outcome.kind != "sent"
+        return outcome
+
+    def _look(self) -> None:
+        self._looks = False
+        if self._listens(self._address):
+            self._daemon = self._found()
+        what = "no daemon, so that documents go straight to X-Ray" if self._daemon is None else "a daemon"
+        say_once(logging.INFO, f"auto {what}", "xray_lambda: at %s there is %s", self._address, what)
+
+    def close(self) -> None:
+        """Close the connections to X-Ray."""
+        self._x_ray.close()
+
+    def start_anew(self) -> None:
+        """Leave to the parent of a fork its connections; what has been found out stands."""
+        self._x_ray.start_anew()
+
+
 class AutoEmitter:
     """Sends to the daemon where one listens when the first document comes, else straight to X-Ray.
 
-    The background thread looks: documents wait in line until it knows. With a daemon `send` is UDP's own from then on.
-    Without one it looks again whenever X-Ray takes nothing, since a daemon beside us may start after us.
+    Documents wait in line until the background thread knows. With a daemon `send` is UDP's own from then on.
     """
 
     send: Callable[[str], None]
@@ -50,43 +98,20 @@ class AutoEmitter:
     def __init__(
         self,
         address: DaemonAddress,
-        service: Service | None = None,
+        x_ray: Service | None = None,
         *,
         listens: Callable[[DaemonAddress], bool] = listens,
+        window: float = WINDOW_SECONDS,
     ) -> None:
-        self._address = address
-        self._listens = listens
-        self._udp = UDPEmitter(address)
         notices = Notices()
-        self._service = service or XRay(notices=notices)
-        self._direct = DirectEmitter(self, notices=notices)
-        self._looks = True
-        self.has_daemon = False
+        self._udp = UDPEmitter(address)
+        either = Either(address, x_ray or XRay(notices=notices), listens, self._use_daemon)
+        self._direct = DirectEmitter(either, window=window, notices=notices)
         self.send = self._direct.send
 
-    def put(self, documents: list[str]) -> Outcome:
-        """Put a batch where it can go; called by the background thread."""
-        if self._looks:
-            self._look()
-        if self.has_daemon:
-            for document in documents:
-                self._udp.send(document)
-            return SENT
-        outcome = self._service.put(documents)
-        self._looks = outcome.kind != "sent"
-        return outcome
-
-    def _look(self) -> None:
-        self._looks = False
-        self.has_daemon = self._listens(self._address)
-        if self.has_daemon:
-            self.send = self._udp.send
-        found = "a daemon" if self.has_daemon else "no daemon, so that documents go straight to X-Ray"
-        say_once(logging.INFO, f"auto {found}", "xray_lambda: at %s there is %s", self._address, found)
-
-    def start_anew(self) -> None:
-        """Leave to the parent of a fork its connections; what has been found out stands."""
-        self._service.start_anew()
+    def _use_daemon(self) -> UDPEmitter:
+        self.send = self._udp.send
+        return self._udp
 
     @property
     def lost(self) -> int:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         """What takes a batch of documents: X-Ray."""
 
         def put(self, documents: list[str]) -> Outcome: ...
+        def close(self) -> None: ...
         def start_anew(self) -> None: ...
 
 
@@ -131,6 +132,7 @@ class DirectEmitter:
                 self._let_go()
                 swallow(fault)
         endings.forget(self)
+        self._service.close()
         self._asleep, self._thread = True, None
         if self._backlog:  # one came meanwhile
             self._rouse()

@@ -69,7 +69,7 @@ class XRay:
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch was not taken
             outcome = outcome_of(error)
             if outcome.kind == "refused":
-                self._client = None  # the next one asks botocore's chain anew
+                self.close()  # the next one asks botocore's chain anew
             return outcome
         unprocessed = answer.get("UnprocessedTraceSegments") or ()
         for one in unprocessed:
@@ -82,8 +82,14 @@ class XRay:
         why = str(one.get("Message"))[:500]
         self._notices.say(logging.WARNING, f"unprocessed {code}", message, str(one.get("Id"))[:100], code, why)
 
+    def close(self) -> None:
+        """Close the connections; the next batch makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def start_anew(self) -> None:
-        """Leave the parent of a fork its client, with its connections."""
+        """Leave the parent of a fork its client: closed here, it might wait for a lock that the parent held."""
         self._client = None
 
 
