@@ -68,6 +68,10 @@ ERRORS: dict[str, Callable[[], Exception]] = {
 }
 
 
+def error(name: str) -> Exception:
+    return ERRORS[name]()
+
+
 def show(request: Any, item: int) -> HttpResponse:
     with subsegment("load"):
         annotate(item=item)
@@ -82,12 +86,12 @@ async def show_later(request: Any, item: int) -> HttpResponse:
 
 
 def fail(request: Any, name: str) -> HttpResponse:
-    raise ERRORS[name]()
+    raise error(name)
 
 
 async def fail_later(request: Any, name: str) -> HttpResponse:
     await asyncio.sleep(0)
-    raise ERRORS[name]()
+    raise error(name)
 
 
 def stream(request: Any) -> StreamingHttpResponse:
