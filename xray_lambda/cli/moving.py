@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from xray_lambda.viewer.store import Store
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_AGE = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhd])")
+_AGE = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhd])", re.ASCII)
+_SECONDS = re.compile(r"\d{1,11}(?:\.\d{1,9})?", re.ASCII)
 _AT_ONCE = 1_000
 MOST_REASONS = 5
 LARGEST_FILE = 1 << 30
@@ -153,9 +154,9 @@ def moment(text: str) -> float:
         return time.time()
     age = _AGE.fullmatch(text)
     if age:
-        return time.time() - float(age[1]) * _UNITS[age[2]]
+        return max(0.0, time.time() - float(age[1]) * _UNITS[age[2]])
     try:
-        return float(text) if text.replace(".", "", 1).isdigit() else _iso(text)
+        return float(text) if _SECONDS.fullmatch(text) else _iso(text)
     except (ValueError, OverflowError):
         raise Problem(f"{text!r} is no time: write 15m, 3h or 2d for so long ago, or 2026-01-31T12:00") from None
 
