@@ -98,3 +98,38 @@ def test_aws_xray_sdk_sends_a_trace_and_samples_by_our_rules(running: Running) -
     with running.viewer.store.read() as connection:
         services = [tuple(found) for found in connection.execute("SELECT name, type, fault FROM services")]
     assert services == [("shop", "", 0), ("bank", "remote", 1)]
+
+
+def test_our_own_sampler_goes_by_the_viewers_rules_and_reports(running: Running) -> None:
+    running.viewer.rules.replace([{"RuleName": "all", "Priority": 1, "FixedRate": 1, "ReservoirSize": 0}])
+    program = """
+        import time
+        from xray_lambda import segment
+        from xray_lambda._recorder import active
+        from xray_lambda.sampling import central, targets
+        central.INTERVAL = targets.INTERVAL = 0.2
+        end = deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with segment("shop"):
+                pass
+            if active().sampler._in_force[1] < 0:
+                end = time.monotonic() + 1  # for some reports
+            elif time.monotonic() > end:
+                break
+            time.sleep(0.05)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        env={"AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{running.port}", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    until(running.viewer.store.count)
+    reported = running.viewer.rules.summaries()
+    assert {summary["RuleName"] for summary in reported} == {"all"}
+    assert sum(summary["SampledCount"] for summary in reported) > 1
+    names = [row["name"] for row in running.viewer.store.query()]
+    assert set(names) == {"shop"}
