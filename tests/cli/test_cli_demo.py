@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import time
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands import run, run_json
+from tests.cli.commands import PATIENCE, run, run_json, start
+from tests.cli.viewers import viewing
+from tests.viewer.running import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +55,36 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(tmp_path: Pa
     assert done.returncode != 0
     assert "moto" in done.stderr
     assert "pip install 'xray-lambda[demo]'" in done.stderr
+
+
+def test_with_view_its_trace_stands_on_the_screen_within_two_seconds(tmp_path: Path) -> None:
+    ports = ("--port", "0", "--screen-port", "0", "--no-open")
+    with start("demo", "--view", *ports, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path)) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if line.startswith("The trace is on the screen: "))
+        screen, trace_id = said.split()[-1].split("?trace=")
+        deadline = time.monotonic() + 2
+        while not (trace := shown(screen, trace_id)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    assert trace, "the trace did not come within two seconds"
+    assert (trace["name"], trace["origin"]) == ("shop", "AWS::Lambda::Function")
+    assert trace["annotations"]["order"] == "A-1017"
+
+
+def shown(screen: str, trace_id: str) -> dict[str, Any] | None:
+    with urllib.request.urlopen(f"{screen}api/traces") as answer:
+        traces = json.load(answer)["traces"]
+    return next((trace for trace in traces if trace["trace_id"] == trace_id), None)
+
+
+def test_with_view_a_viewer_that_runs_gets_the_trace_and_goes_on(tmp_path: Path) -> None:
+    with viewing("--memory", cwd=tmp_path) as it:
+        done = run("demo", "--view", "--port", str(it.port), "--no-open", cwd=tmp_path)
+        assert done.returncode == 0
+        said = done.stdout.splitlines()[-1]
+        assert said.startswith(f"The trace is on the screen: {it.screen}?trace=1-")
+        until(lambda: shown(it.screen, said.rpartition("=")[2]))
+        assert it.process.poll() is None
+        it.end()

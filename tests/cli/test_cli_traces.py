@@ -171,11 +171,13 @@ def test_traces_are_pulled_by_a_filter_from_another_viewer_as_from_x_ray(tmp_pat
         ([], "name traces by their ids, or a filter with --filter"),
         (["--filter", "", "--since", "yesterday"], "'yesterday' is no time: write 15m, 3h or 2d"),
         (["--filter", "", "--since", "1" * 400], "is no time"),
+        (["--filter", "", "--since", "1700000000000"], "is no time"),
         (["--filter", "", "--limit", "0"], "'0' is no number of traces"),
     ],
 )
 def test_wrong_words_are_named(tmp_path: Path, words: list[str], said: str) -> None:
-    done = run("traces", "pull", *words, cwd=tmp_path, **ACCOUNT)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = run("traces", "pull", "--endpoint-url", nowhere, *words, cwd=tmp_path, **ACCOUNT)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -162,6 +162,8 @@ def moment(text: str) -> float:
 
 
 def _iso(text: str) -> float:
+    if text[4:5] != "-":
+        raise ValueError(text)  # Python 3.11 takes digits alone for a date, and milliseconds would be one
     return dt.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).timestamp()
 
 
