@@ -29,6 +29,7 @@ import requests
 import sqlalchemy
 import urllib3
 
+from tests.libraries import celery_program
 from tests.libraries.databases import run_untidy
 from tests.servers import mariadb as mariadb_server
 from tests.servers import postgres as postgres_server
@@ -94,6 +95,17 @@ def urls(web: str) -> list[str]:
 
 def nowhere(scheme: str = "http") -> str:
     return f"{scheme}://user:{SECRET}@127.0.0.1:9/{scheme}?{QUERY}"
+
+
+def test_celery() -> None:
+    app = celery_program.make_app("memory://")
+    with recorded(4):
+        app.send_task("shop.add", (SECRET,), {"key": SECRET}, headers={"X-Api-Key": SECRET}, argsrepr=SECRET)
+        app.tasks["shop.fail"].apply((SECRET,))
+        with suppress(Exception):
+            app.send_task("shop.add", ({SECRET}, object()))
+        app.tasks["shop.try_twice"].apply()
+    app.close()
 
 
 def test_requests(web: str) -> None:

@@ -17,7 +17,7 @@ from xray_lambda._api import segment
 from xray_lambda._context import current
 from xray_lambda._entities import Segment
 from xray_lambda._entity import UNTRACED
-from xray_lambda._guard import guarded
+from xray_lambda._guard import guarded, is_from_a_signal
 from xray_lambda._recorder import active, current_entity
 from xray_lambda.libraries._card import card
 from xray_lambda.libraries._filters import ignores
@@ -130,7 +130,7 @@ def end(task: Any = None, state: str | None = None, retval: Any = None, **_: obj
     entity, before, handled = _running.pop(task.request, (UNTRACED, current.get(), None))
     raised = sys.exc_info()[1]  # by what Celery does around the task, or to end the process
     error = raised if raised is not handled else None
-    if isinstance(error, SystemExit) and _is_told_by_the_worker(entity, task):
+    if isinstance(error, SystemExit) and _is_told_by_the_worker(entity, task, error):
         return
     try:
         if state is not None:
@@ -144,13 +144,13 @@ def end(task: Any = None, state: str | None = None, retval: Any = None, **_: obj
         current.set(before)
 
 
-def _is_told_by_the_worker(entity: Entity, task: Any) -> bool:
-    """Say whether a process is ended for its task's hard time limit: the worker has recorded that, see `on_timeout`."""
+def _is_told_by_the_worker(entity: Entity, task: Any, error: Any) -> bool:
+    """Say whether this process is ended for its task's hard time limit: the worker records that, see `on_timeout`."""
     limits = task.request.timelimit or (None, None)
     limit = limits[0] or task.time_limit or task.app.conf.task_time_limit
-    if not limit or not isinstance(entity, Segment) or active().config.early:
+    if not limit or not isinstance(entity, Segment) or active().config.early or not is_from_a_signal(error):
         return False
-    return entity.recorder.clock() - entity.start_ns >= limit * 1_000_000_000
+    return bool(entity.recorder.clock() - entity.start_ns >= limit * 1_000_000_000)
 
 
 @guarded
