@@ -10,17 +10,17 @@ PYTHON ?= $(shell for p in python3 python /usr/bin/python3 python3.11 python3.14
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo view test bench lint format layer build-XRayLambdaLayer clean need-python
+.PHONY: help demo view test bench bench-view lint format layer build-XRayLambdaLayer clean need-python
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile | awk -F: '{ printf "%-12s%s\n", $$1, $$2 }'
 
 demo: need-python  ## run a sample handler in the real Lambda runtime and show its trace
 	@$(PYTHON) tools/environments.py demo
 	@$(BIN)/xray-lambda demo
 	@echo "On the screen, with the map of its services and its timeline: make view"
 
-view: need-python  ## the same, and its trace in the browser: an X-Ray daemon with a screen, until Ctrl-C
+view: need-python  ## the same, and its trace in the browser, until Ctrl-C
 	@$(PYTHON) tools/environments.py demo,view
 	@$(BIN)/xray-lambda demo --view
 
@@ -33,6 +33,10 @@ test: need-python  ## lint, the whole suite on Python 3.11, the core tests on ev
 bench: need-python  ## measure what tracing costs, beside aws-xray-sdk in one run
 	@$(PYTHON) tools/environments.py bench
 	$(BIN)/python benchmarks/compare.py $(OPTIONS)
+
+bench-view: need-python  ## load the viewer with 10 000 documents a second, then filter all that is stored
+	@$(PYTHON) tools/environments.py bench
+	$(BIN)/python benchmarks/view.py $(OPTIONS)
 
 lint: need-python  ## ruff and mypy, over the package, tests, tools and examples
 	@$(PYTHON) tools/environments.py dev
