@@ -102,3 +102,13 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     """Answer with a greeting."""
     await send(start(200, (b"content-length", b"5")))
     await send(body(b"hello"))
+
+
+def replying(*messages: Any) -> Any:
+    """Return an app that sends these messages."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    return app

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lambda_runtime.documents import plain
-from tests.web.asgi import HOST, REQUEST, Server, answered, body, get, hello, http_scope, start
-from xray_lambda import current_segment, subsegment, trace_header
-from xray_lambda._context import current
+from tests.web.asgi import HOST, Server, body, get, hello, http_scope, replying, start
+from xray_lambda import _recorder, subsegment, trace_header
+from xray_lambda.sampling.anomalies import Watch
+from xray_lambda.sampling.request import Decision
 from xray_lambda.testing import ROOT, capture
 from xray_lambda.web.asgi import XRayMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xray_lambda.sampling.request import SamplingRequest
     from xray_lambda.testing import Traces
 
 PARENT = "53995c3f42cd8ad8"
@@ -31,16 +33,6 @@ def traces() -> Iterator[Traces]:
 
 def traced(header: bytes = SAMPLED, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return [HOST, (b"x-amzn-trace-id", header), *more]
-
-
-def replying(*messages: Any) -> Any:
-    """Return an app that sends these messages."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for message in messages:
-            await send(message)
-
-    return app
 
 
 def test_a_request_is_a_segment_with_what_was_asked_and_answered(traces: Traces) -> None:
@@ -137,6 +129,35 @@ def test_an_unsampled_request_passes_its_header_on_and_is_not_recorded(traces: T
     server = get(XRayMiddleware(app), headers=traced(f"Root={ROOT};Parent={PARENT};Sampled=0;Lineage=a:1".encode()))
     assert seen == [f"Root={ROOT};Parent={PARENT};Sampled=0;Lineage=a:1"]
     assert server.headers[-1] == (b"x-amzn-trace-id", f"Root={ROOT}".encode())
+    assert traces.documents == []
+
+
+class Declining:
+    """A sampler that records nothing, and wants to know how it ends."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+
+    def decide(self, request: SamplingRequest) -> Decision:
+        return Decision(False, "Default", self.watch)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_sampler_that_declines_is_told_how_it_ends() -> None:
+    async def raising(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError
+
+    with capture(header=None) as traces:
+        recorder = _recorder.active()
+        recorder.sampler = sampler = Declining()
+        get(XRayMiddleware(hello, service="shop"))
+        get(XRayMiddleware(replying(start(500), body()), service="shop"))
+        with pytest.raises(ValueError):  # noqa: PT011 - the app's own
+            get(XRayMiddleware(raising, service="shop"))
+    endings = sampler.watch.take()["shop"]
+    assert (endings.total, endings.anomalies, endings.sampled_anomalies) == (3, 2, 0)
     assert traces.documents == []
 
 
@@ -267,284 +288,3 @@ def test_an_answer_from_within_a_subsegment_leaves_it_open(traces: Traces) -> No
 
     get(XRayMiddleware(app))
     assert traces.one.names() == ("web", [("render", [("count", [])])])
-
-
-def test_an_exception_is_recorded_once_and_passes_as_it_is(traces: Traces) -> None:
-    error = ValueError("sold out")
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        with subsegment("price"):
-            raise error
-
-    with pytest.raises(ValueError, match="sold out") as raised:
-        get(XRayMiddleware(app))
-    assert raised.value is error
-    (exception,) = traces.one["price"].exceptions
-    assert exception["message"] == "sold out"
-    assert traces.one.document["cause"] == exception["id"]
-    assert traces.one.flags == {"fault"}
-    assert traces.one.document["http"]["response"] == {"status": 500}  # what the server makes of it
-
-
-def test_an_error_page_has_the_exception_that_it_is_for(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        try:
-            raise ValueError("sold out")
-        except ValueError:
-            await send(start(500))
-            await send(body(b"sorry"))
-            raise
-
-    with pytest.raises(ValueError, match="sold out"):
-        get(XRayMiddleware(app))
-    assert [exception["message"] for exception in traces.one.exceptions] == ["sold out"]
-    assert traces.one.document["http"]["response"] == {"status": 500}
-
-
-def test_a_handled_exception_whose_answer_is_no_fault_is_not_recorded(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        try:
-            raise KeyError("17")
-        except KeyError:
-            await send(start(404))
-            await send(body())
-
-    get(XRayMiddleware(app))
-    assert traces.one.flags == {"error"}
-    assert "cause" not in traces.one.document
-
-
-def test_an_exception_while_streaming_is_a_fault_of_an_answer_that_had_begun_well(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(start(200))
-        await send(body(b"first half", more=True))
-        raise RuntimeError("the cursor is gone")
-
-    with pytest.raises(RuntimeError):
-        get(XRayMiddleware(app))
-    assert traces.one.flags == {"fault"}
-    assert traces.one.document["http"]["response"] == {"status": 200}
-    assert traces.one.exceptions[0]["message"] == "the cursor is gone"
-
-
-def test_an_app_that_sends_no_answer_is_answered_for_by_the_server(traces: Traces) -> None:
-    get(XRayMiddleware(replying()))
-    assert traces.one.document["http"]["response"] == {"status": 500}
-
-
-async def read_on(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def test_a_client_that_goes_is_marked_and_no_fault(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(start(200))
-        await send(body(b"first half", more=True))
-        await read_on(receive)
-
-    server = Server(REQUEST)
-    server.gone.set()
-    asyncio.run(answered(XRayMiddleware(app), None, server))
-    assert traces.one.flags == set()
-    assert traces.one.metadata == {"xray_lambda": {"disconnected": True}}
-
-
-@pytest.mark.parametrize("fails_after", [0, 1, 2])
-def test_a_send_that_fails_since_the_client_is_gone_is_no_fault(traces: Traces, fails_after: int) -> None:
-    app = XRayMiddleware(replying(start(200), body(b"first half", more=True), body()))
-    with pytest.raises(ConnectionResetError):
-        asyncio.run(answered(app, None, Server(REQUEST, fails_after=fails_after)))
-    assert traces.one.flags == set()
-    assert traces.one.metadata == {"xray_lambda": {"disconnected": True}}
-
-
-def test_a_bug_that_shows_once_the_client_is_gone_is_a_fault_all_the_same(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_on(receive)
-        raise ZeroDivisionError
-
-    server = Server(REQUEST)
-    server.gone.set()
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(answered(XRayMiddleware(app), None, server))
-    assert traces.one.flags == {"fault"}
-    assert traces.one.metadata == {"xray_lambda": {"disconnected": True}}
-
-
-def test_a_disconnect_after_the_answer_marks_nothing(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await hello(scope, receive, send)
-        await read_on(receive)
-
-    server = Server(REQUEST)
-    server.gone.set()
-    asyncio.run(answered(XRayMiddleware(app), None, server))
-    assert traces.one.metadata == {}
-
-
-def test_a_cancelled_request_is_marked_and_no_fault(traces: Traces) -> None:
-    async def main() -> None:
-        entered = asyncio.Event()
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            entered.set()
-            await asyncio.Event().wait()
-
-        task = asyncio.ensure_future(answered(XRayMiddleware(app)))
-        await entered.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
-    assert traces.one.flags == set()
-    assert traces.one.metadata == {"xray_lambda": {"cancelled": True}}
-    assert "response" not in traces.one.document["http"]
-
-
-def test_lifespan_is_left_alone(traces: Traces) -> None:
-    seen: list[Any] = []
-
-    async def app(*given: Any) -> None:
-        seen.extend(given)
-
-    scope, receive, send = {"type": "lifespan", "asgi": {"version": "3.0"}}, object(), object()
-    asyncio.run(XRayMiddleware(app)(scope, receive, send))  # type: ignore[arg-type]  # never called
-    assert [given is one for given, one in zip(seen, (scope, receive, send), strict=True)] == [True] * 3
-    assert list(scope) == ["type", "asgi"]
-    assert traces.documents == []
-
-
-def test_the_scope_is_the_servers_own_and_ends_as_it_was(traces: Traces) -> None:
-    seen: list[Any] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope)
-        await hello(scope, receive, send)
-
-    scope = http_scope(extensions={"http.response.pathsend": {}}, state={"pool": 1})
-    before = dict(scope)
-    asyncio.run(answered(XRayMiddleware(app), scope))
-    assert seen[0] is scope
-    assert scope == before
-
-
-def test_a_door_within_a_door_does_nothing(traces: Traces) -> None:
-    async def copying(scope: Any, receive: Any, send: Any) -> None:
-        await XRayMiddleware(hello, service="inner")(dict(scope), receive, send)
-
-    server = get(XRayMiddleware(XRayMiddleware(copying, service="second"), service="outer"))
-    assert traces.one.names() == ("outer", [])
-    assert len(server.headers) == 2
-
-
-def test_a_request_that_an_app_makes_to_itself_is_one_of_its_own(traces: Traces) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/outer":
-            with subsegment("call"):
-                inside = http_scope("/inner", headers=[HOST, (b"x-amzn-trace-id", (trace_header() or "").encode())])
-                await answered(middleware, inside)
-        await hello(scope, receive, send)
-
-    middleware = XRayMiddleware(app, service="shop")
-    get(middleware, "/outer")
-    assert traces.one.names() == ("shop", [("call", [("shop", [])])])
-
-
-def test_nothing_stays_current_for_the_servers_next_request(traces: Traces) -> None:
-    async def careless(scope: Any, receive: Any, send: Any) -> None:
-        subsegment("left open").__enter__()
-        await hello(scope, receive, send)
-
-    async def main() -> None:
-        for app in (hello, careless, replying(start(500))):
-            await answered(XRayMiddleware(app))
-            assert current.get() is None
-        with pytest.raises(KeyError):
-            await answered(XRayMiddleware(raising))
-        assert current.get() is None
-
-    async def raising(scope: Any, receive: Any, send: Any) -> None:
-        raise KeyError
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("number", [1, 20])
-def test_tasks_and_threads_of_concurrent_requests_keep_to_their_own(traces: Traces, number: int) -> None:
-    async def part(name: str) -> None:
-        with subsegment(name):
-            await asyncio.sleep(0)
-            await asyncio.to_thread(in_thread, name)
-
-    def in_thread(name: str) -> None:
-        with subsegment(f"{name} thread") as sub:
-            sub.annotate(path=current_path())
-
-    def current_path() -> str:
-        return str(current_segment().details["http"]["request"]["url"]).rpartition("/")[2]  # type: ignore[attr-defined]
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.gather(part("a"), part("b"))
-        await hello(scope, receive, send)
-
-    async def main() -> None:
-        middleware = XRayMiddleware(app)
-        await asyncio.gather(*(answered(middleware, http_scope(f"/{one}")) for one in range(number)))
-
-    asyncio.run(main())
-    assert len(traces) == number
-    for root in traces.roots:
-        path = root.document["http"]["request"]["url"].rpartition("/")[2]
-        assert sorted(root.names()[1]) == [("a", [("a thread", [])]), ("b", [("b thread", [])])]
-        assert [root[name][f"{name} thread"].annotations for name in "ab"] == [{"path": path}] * 2
-
-
-class User:
-    is_authenticated = True
-
-    def __init__(self, **names: object) -> None:
-        vars(self).update(names)
-
-    @property
-    def identity(self) -> str:
-        raise NotImplementedError
-
-
-@pytest.mark.parametrize(
-    ("user", "name"),
-    [
-        (User(username="ada"), "ada"),
-        (User(display_name="Ada"), "Ada"),
-        (User(username="ada", is_authenticated=False), None),
-        (User(username=17), None),
-        ("ada", "ada"),
-        (object(), None),
-        (None, None),
-    ],
-)
-def test_the_user_is_recorded_only_where_that_is_asked(traces: Traces, user: object, name: str | None) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["user"] = user
-        await hello(scope, receive, send)
-
-    get(XRayMiddleware(app))
-    assert "user" not in traces.one.document
-    traces.clear()
-    get(XRayMiddleware(app, user=True))
-    assert traces.one.document.get("user") == name
-
-
-@pytest.mark.parametrize("headers", [None, 17, [b"no pair"], [("host", "no bytes")], iter([HOST])])
-def test_a_scope_that_cannot_be_read_is_served_all_the_same(headers: Any) -> None:
-    with capture(header=None, strict=False):
-        server = asyncio.run(answered(XRayMiddleware(hello), {**http_scope(), "headers": headers}))
-    assert server.body == b"hello"
-
-
-def test_messages_that_are_wrong_reach_the_server_as_they_are(traces: Traces) -> None:
-    wrong = [{}, {"type": "http.response.start"}, {"type": "http.response.start", "status": "200", "headers": None}]
-    server = get(XRayMiddleware(replying(*wrong)))
-    assert server.sent[0] == {}
-    assert [message.get("status") for message in server.sent] == [None, None, "200"]

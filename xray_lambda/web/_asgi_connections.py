@@ -35,7 +35,7 @@ class Connection:
     """What a request and a WebSocket have in common."""
 
     __slots__ = (
-        "_broken", "_exchange", "_gone", "_last", "_receive", "_root_path", "_scope", "_send", "_started", "_user"
+        "_broken", "_exchange", "_gone", "_last", "_receive", "_root_path", "_scope", "_send", "_user"
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: bool) -> None:
@@ -48,7 +48,6 @@ class Connection:
         self._gone = False  # the client is
         self._broken: BaseException | None = None  # what sending to it raised
         self._last = False  # the answer ends with this message
-        self._started = False  # the answer has
 
     async def receive(self) -> Message:
         """Pass on what the server has received."""
@@ -83,7 +82,6 @@ class Connection:
 
     def _begun(self, message: Message, status: object) -> Message:
         """Record how the request is answered, and return the message with the trace's header."""
-        self._started = True
         headers = message.get("headers") or ()
         if self._exchange.is_watched and isinstance(status, int):
             self._answered(status, headers)
@@ -109,7 +107,7 @@ class Connection:
         if self._exchange.ended:
             return
         try:
-            if not self._started and not self._gone and (error is None or isinstance(error, Exception)):
+            if not self._exchange.is_answered and not self._gone and (error is None or isinstance(error, Exception)):
                 self._exchange.answered(500)  # which is what servers answer then
             if error is not None and self._is_disconnect(error):
                 error = None
@@ -130,6 +128,7 @@ class Connection:
                 swallow(fault)
         self._broken = None  # its traceback has this connection's frames: a cycle, which would stay a while
         here = _get_current()
+        _set_current(self._exchange.inside)
         self._exchange.end(error)
         _set_current(here)
 
@@ -196,12 +195,11 @@ class Conversation(Connection):
 
     def _closed(self, message: Message) -> None:
         self._last = True
-        if self._started:
+        if self._exchange.is_answered:
             self._code = message.get("code", _NORMAL)
             if self._code == _INTERNAL_ERROR:
                 self._exchange.entity.flag("fault")
             return
-        self._started = True
         self._exchange.answered(403)  # which is what servers make of it before `accept`: ASGI, "Close"
 
     def _describe(self) -> None:

@@ -154,7 +154,7 @@ class _Watch:
             request._prepare_hook  # noqa: B018, SLF001 - there is no public place; tests hold it, oldest and newest
             vars(request)["_prepare_hook"] = self._prepare
             task = asyncio.current_task()
-            if task is not None and exchange.entity.sampled:
+            if task is not None and exchange.is_watched:
                 task.add_done_callback(partial(self._done, request))
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
