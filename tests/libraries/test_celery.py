@@ -10,6 +10,7 @@ import kombu.exceptions
 import pytest
 from celery import signals
 from celery.app.base import Celery
+from celery.app.trace import build_tracer
 
 from tests.libraries.cards import caught
 from tests.libraries.celery_program import make_app
@@ -186,6 +187,35 @@ def test_a_call_that_python_refuses_is_refused_as_ever(app: Any) -> None:
     with capture() as traces, subsegment("handler"):
         assert isinstance(caught(app.send_task), TypeError)
     assert traces.one.names() == ("handler", [])
+
+
+def test_a_task_that_a_worker_runs_as_x_ray_gets_it(app: Any) -> None:
+    task = app.tasks["shop.add"]
+    run = build_tracer(task.name, task, app=app)
+    message = {"X-Amzn-Trace-Id": HEADER, "id": TASK_ID, "delivery_info": {"routing_key": "stock"}}
+    with capture(None, clock=fake_clock(), new_id=counting_ids()) as traces:
+        run(TASK_ID, (1, 2), {}, message)
+    (document,) = traces.documents
+    about = {key: document.pop(key) for key in ("aws", "service")}
+    assert about["service"]["runtime"] == "cpython"
+    assert document == {
+        "trace_id": ROOT,
+        "parent_id": "53995c3f42cd8ad8",
+        "name": "shop.add",
+        "id": "0000000000000001",
+        "start_time": 1700000000.0,
+        "end_time": 1700000000.003,
+        "annotations": {
+            "task": "shop.add",
+            "task_id": TASK_ID,
+            "queue": "stock",
+            "retries": 0,
+            "task_state": "SUCCESS",
+        },
+        "subsegments": [
+            {"name": "work", "id": "0000000000000002", "start_time": 1700000000.001, "end_time": 1700000000.002}
+        ],
+    }
 
 
 # In place: no message, no segment.
