@@ -178,3 +178,34 @@ def test_the_user_is_recorded_only_where_that_is_asked(traces: Traces, user: obj
     traces.clear()
     get(XRayMiddleware(app, user=True))
     assert traces.one.document.get("user") == name
+
+
+def test_behind_an_adapter_in_lambda_each_request_has_the_trace_of_its_own_header() -> None:
+    """The Lambda Web Adapter hands requests to a server, whose process Lambda's runtime says nothing."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with subsegment("work"):
+            await asyncio.sleep(0)
+            seen[scope["path"]] = trace_header()
+        await hello(scope, receive, send)
+
+    async def main() -> list[Server]:
+        scopes = [
+            http_scope(f"/{number}", headers=[HOST, (b"x-amzn-trace-id", header.encode())])
+            for number, header in enumerate(headers)
+        ]
+        return await asyncio.gather(*(answered(middleware, scope) for scope in scopes))
+
+    seen: dict[str, str | None] = {}
+    middleware = XRayMiddleware(app, service="shop")
+    parent = "53995c3f42cd8ad8"
+    headers = [f"Root=1-5759e988-{one:024x};Parent={parent};Sampled={int(one < 20)}" for one in range(21)]
+    with capture(header="") as traces:
+        servers = asyncio.run(main())
+    assert [server.headers for server in servers] == [[(b"content-length", b"5")]] * 21
+    assert len(traces.documents) == 20
+    for number, document in enumerate(sorted(traces.documents, key=lambda one: str(one["trace_id"]))):
+        (work,) = document["subsegments"]
+        assert (document["type"], document["parent_id"], document["name"]) == ("subsegment", parent, "shop")
+        assert seen[f"/{number}"] == f"Root=1-5759e988-{number:024x};Parent={work['id']};Sampled=1"
+    assert seen["/20"] == headers[20]

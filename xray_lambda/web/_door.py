@@ -62,7 +62,7 @@ class Door:
             asked = header.sampled == "?"
             entity = self._entity(recorder, arrival, header)
             if not entity.sampled:
-                return Exchange(entity, asked=asked)
+                return Exchange(entity, asked=asked, answers=not recorder.in_lambda)
             entity.details = self._about(arrival, entity)  # type: ignore[attr-defined]  # what is sampled has them
             exchange = Exchange(entity, asked=asked)
             if config.early:
