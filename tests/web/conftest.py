@@ -8,6 +8,8 @@ import pytest
 
 from tests.emitters.daemon import Daemon
 from tests.installed import is_left_out
+from tests.servers.mariadb import mariadb_server
+from tests.servers.postgres import postgres_server
 from xray_lambda import unpatch
 
 if TYPE_CHECKING:
@@ -43,3 +45,17 @@ def nothing_patched_afterwards() -> Iterator[None]:
 def daemon() -> Iterator[Daemon]:
     with Daemon() as listening:
         yield listening
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a PostgreSQL server."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a MariaDB server."""
+    with mariadb_server(tmp_path_factory.mktemp("mariadb")) as port:
+        yield port

@@ -29,7 +29,6 @@ if not settings.configured:
             "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
             "files": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": FOLDER},
             "dummy": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-            "missing": {"BACKEND": "no.such.Backend"},
         },
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.path.join(FOLDER, "shop.db")}},  # noqa: PTH118
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "xray_lambda.web.django"],

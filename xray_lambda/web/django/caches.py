@@ -12,6 +12,7 @@ from xray_lambda._entities import Subsegment
 from xray_lambda._guard import swallow
 from xray_lambda._recorder import active
 from xray_lambda.libraries._card import around
+from xray_lambda.libraries._messages import message_without_names
 from xray_lambda.libraries._patching import replace
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
@@ -34,6 +35,7 @@ class CacheCall(Subsegment):
 
     stack = "cache"
     layer = 1
+    message_of = staticmethod(message_without_names)  # an exception's own names the key
 
 
 def trace_them() -> None:

@@ -66,7 +66,8 @@ def connect(call: Call) -> Steps:
 def _database(db: Any) -> Database:
     told = db.settings_dict
     name, host, port, user = (str(told.get(key) or "") for key in ("NAME", "HOST", "PORT", "USER"))
-    return _described(db.vendor, db.display_name, name, host, port, user)
+    kind = getattr(type(db), "display_name", None)  # the class's: MySQL's own asks the database what it is
+    return _described(db.vendor, kind if isinstance(kind, str) else db.vendor, name, host, port, user)
 
 
 @lru_cache(maxsize=256)
@@ -90,9 +91,8 @@ def _described(vendor: str, kind: str, name: str, host: str, port: str, user: st
 
 def _of_a_file(name: str) -> Database:
     """Describe a database of SQLite as the card of sqlite3 does."""
-    is_uri = name.startswith("file:")
-    path = name.removeprefix("file:").partition("?")[0] if is_uri else name
-    whole = path if is_uri or path in ("", ":memory:") else str(Path(path).absolute())
+    path = name[5:].partition("?")[0] if name.startswith("file:") else name
+    whole = path if path in ("", ":memory:") else str(Path(path).absolute())
     return Database(
         Path(path).name,
         None,
