@@ -200,6 +200,18 @@ def test_what_comes_in_is_forwarded_to_another_daemon(tmp_path: Path) -> None:
         other.end()
 
 
+def test_what_comes_in_is_forwarded_to_x_ray_as_another_viewer_plays_it(tmp_path: Path) -> None:
+    account = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
+    with viewing("--store", str(tmp_path / "other.db"), cwd=tmp_path) as other:
+        account["AWS_ENDPOINT_URL_XRAY"] = f"http://127.0.0.1:{other.port}"
+        with viewing("--memory", "--forward", "xray", cwd=tmp_path, **account) as it:
+            send(it.port, *(segment(trace_id=f"1-00000001-{number:024x}") for number in range(60)))
+            until(lambda: received(it.port)["forwarded"] == 60)
+            it.end()
+        assert count(tmp_path / "other.db") == 60
+        other.end()
+
+
 def test_without_an_account_nothing_is_forwarded_to_xray(tmp_path: Path) -> None:
     settings = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
     done = run("view", "--no-open", "--memory", "--port", "0", "--forward", "xray", cwd=tmp_path, **settings)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.viewer.made import NOON, a_trace_id, alone, call, documents, segment
-from xray_lambda.viewer.store import Cursor, Store, pending
+from xray_lambda.viewer.store import Cursor, Store, pending, writing
 from xray_lambda.viewer.store.tables import UnusableStore
 
 if TYPE_CHECKING:
@@ -272,6 +272,16 @@ def test_strange_names_of_files_are_names_of_files(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=memory&b#c %41.db"
     Store(path).close()
     assert path.stat().st_size > 0
+
+
+def test_a_trace_without_end_is_shown_by_how_it_began(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MOST_DOCUMENTS", 30)
+    whole = segment()
+    store.add(documents(whole, *(alone(whole["id"], f"part {number}") for number in range(50))))
+    assert len(store.trace(whole["trace_id"])) == 30
+    assert [row["documents"] for row in store.query()] == [30]
+    monkeypatch.setattr(writing, "MOST_CHARACTERS", 1_000)
+    assert 0 < len(store.trace(whole["trace_id"])) < 10
 
 
 def test_values_cannot_be_statements(store: Store) -> None:

@@ -96,10 +96,9 @@ class Store:
         return [orjson.loads(text) for _, text in self.texts(trace_id)]
 
     def texts(self, trace_id: str) -> list[tuple[str, str]]:
-        """Return the id and the JSON, as it came, of each document of a trace."""
+        """Return the id and the JSON, as it came, of each document of a trace: the first 20 000, and 32 MB of them."""
         with self.read() as connection:
-            rows = connection.execute("SELECT id, body FROM documents WHERE trace_id = ? ORDER BY rowid", (trace_id,))
-            return [(row["id"], row["body"]) for row in rows]
+            return writing.texts_of(connection, trace_id)
 
     def query(
         self,

@@ -24,6 +24,10 @@ _PUT = (
     "INSERT INTO documents (trace_id, id, complete, body) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET complete = excluded.complete, body = excluded.body WHERE excluded.complete >= complete"
 )
+_OF_TRACE = "SELECT id, body FROM documents WHERE trace_id = ? ORDER BY rowid LIMIT ?"
+# X-Ray takes 500 kB a trace. A program that puts all it does into one is seen by how it began, and fills no memory.
+MOST_DOCUMENTS = 20_000
+MOST_CHARACTERS = 32_000_000
 _WAIT = "INSERT OR IGNORE INTO pending VALUES (?)"
 
 
@@ -39,12 +43,24 @@ def put(connection: sqlite3.Connection, documents: Iterable[Document]) -> list[s
     return touched
 
 
+def texts_of(connection: sqlite3.Connection, trace_id: str) -> list[tuple[str, str]]:
+    """Return the ids and the texts of a trace's documents, as many of them as a trace may have to be shown."""
+    found: list[tuple[str, str]] = []
+    size = 0
+    for row in connection.execute(_OF_TRACE, (trace_id, MOST_DOCUMENTS)):
+        size += len(row["body"])
+        if size > MOST_CHARACTERS:
+            break
+        found.append((row["id"], row["body"]))
+    return found
+
+
 def summarize(connection: sqlite3.Connection, trace_ids: list[str], now: float) -> dict[str, float]:
     """Write the rows of these traces anew; returns how long each took."""
     costs, found = {}, []
     for trace_id in trace_ids:
         started = time.perf_counter()
-        texts = [row[0] for row in connection.execute("SELECT body FROM documents WHERE trace_id = ?", (trace_id,))]
+        texts = [text for _, text in texts_of(connection, trace_id)]
         if texts:
             found.append((summary_of([orjson.loads(text) for text in texts]), sum(map(len, texts))))
         costs[trace_id] = time.perf_counter() - started
