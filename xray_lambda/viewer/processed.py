@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 # JSON is not nested deeper: what lies below stands beside, as a subsegment that was sent on its own.
 _DEEPEST = 50
-_INFERRED = ("http", "aws", "fault", "error", "throttle", "in_progress", "cause")
+_TOLD = ("start_time", "end_time", "http", "aws", "fault", "error", "throttle", "in_progress", "cause")
 
 
 def processed(documents: Iterable[Body]) -> list[Body]:
@@ -65,7 +65,6 @@ def _inferred(entities: list[Entity], trace_id: str) -> Iterator[Body]:
         kind = identity(call)[1]
         # The id has to be the same whenever it is asked for, and no other's.
         key = hashlib.blake2b(f"{trace_id} {call.id}".encode(), digest_size=8).hexdigest()
-        times = {key: call.body[key] for key in ("start_time", "end_time") if key in call.body}
-        body: Body = {"id": key, "name": call.name, **times, "parent_id": call.id, "trace_id": trace_id}
-        body |= {"inferred": True, **{key: call.body[key] for key in _INFERRED if key in call.body}}
+        body: Body = {"id": key, "name": call.name, "parent_id": call.id, "trace_id": trace_id, "inferred": True}
+        body |= {field: call.body[field] for field in _TOLD if field in call.body}
         yield body if kind == REMOTE else {**body, "origin": kind}

@@ -126,12 +126,11 @@ def series(
 ) -> dict[float, Statistics]:
     """Return the statistics of services that fit by when they began: each with the start of its period, in order.
 
-    `condition` is about rows of `services` (s) and their `traces`, `time` the column that is their response time.
+    `condition` is about rows of `services`, called s; `time` is the column that is their response time.
     """
     statement = (
         f"SELECT CAST((s.start - ?) / ? AS INTEGER), {FLAGS}, {rounded(time)}, total({time}), count(*) "  # noqa: S608 - columns of ours; the filters bind what users write
-        "FROM services s JOIN traces ON traces.trace_id = s.trace_id "
-        f"WHERE s.start >= ? AND s.start <= ? AND {condition.sql} GROUP BY 1, 2, 3 ORDER BY 1"
+        f"FROM services s WHERE s.start >= ? AND s.start <= ? AND {condition.sql} GROUP BY 1, 2, 3 ORDER BY 1"
     )
     found: dict[float, Statistics] = {}
     for bucket, flags, value, seconds, count in connection.execute(

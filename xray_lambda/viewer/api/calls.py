@@ -98,7 +98,7 @@ def listed(body: Body, name: str, kind: type, most: int, *, needed: bool = True)
     return found
 
 
-_KINDS = {str: "texts", dict: "objects"}
+_KINDS: dict[type, str] = {str: "texts", dict: "objects"}
 
 
 def optional_text(body: Body, name: str) -> str | None:

@@ -43,14 +43,15 @@ def batch_get_traces(viewer: Viewer, body: Body) -> Body:
     traces = [
         {
             "Id": trace_id,
-            "Duration": duration,
+            "Duration": durations[trace_id],
             "LimitExceeded": False,
             "Segments": [
                 {"Id": segment["id"], "Document": orjson.dumps(segment).decode()}
                 for segment in processed(viewer.store.trace(trace_id))
             ],
         }
-        for trace_id, duration in durations.items()
+        for trace_id in dict.fromkeys(ids)
+        if trace_id in durations
     ]
     return {"Traces": traces, "UnprocessedTraceIds": []}
 
