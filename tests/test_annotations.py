@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 import xray_lambda
 from tests.hostile import Proxy, TooLate, a_time_out, broken, hostile, scalar, strike
 from xray_lambda import _annotations
-from xray_lambda._annotations import MAX_ANNOTATIONS, call_site, put
+from xray_lambda._annotations import MAX_ANNOTATIONS, put
+from xray_lambda._guard import call_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

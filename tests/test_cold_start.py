@@ -33,15 +33,14 @@ COLD_START = [
     "xray_lambda._ids",
     "xray_lambda._recorder",
     "xray_lambda._recording",
-    "xray_lambda._scalars",
-    "xray_lambda._values",
     "xray_lambda._version",
     "xray_lambda.lambda_runtime",
     "xray_lambda.lambda_runtime.handler",
 ]
 # What comes on top where it is wanted.
 WANTED_LATER = {
-    "fail()": ["xray_lambda._cause"],
+    "fail()": ["xray_lambda._cause", "xray_lambda._scalars", "xray_lambda._values"],
+    "greet()": ["xray_lambda._coercions", "xray_lambda._scalars", "xray_lambda._values"],
     "xray_lambda.patch_all()": [
         "xray_lambda.libraries",
         "xray_lambda.libraries._gates",
@@ -107,6 +106,10 @@ def fail():
         failing({{}}, None)
     except LookupError:
         pass
+
+@traced_handler
+def greet(event=None, context=None):
+    xray_lambda.annotate(user="Zoë")
 
 async def coroutine(event, context):
     pass

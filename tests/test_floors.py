@@ -33,6 +33,7 @@ FLOORS = (
     ("_entities",),
     ("_recording",),
     ("_annotations", "_cause", "_document", "_sections"),
+    ("_coercions",),
     ("_context", "_entity", "_values"),
     ("_objects",),
     ("_config", "_scalars"),
@@ -46,6 +47,9 @@ LATE = {
     ("_recorder", "_emitters.choice"),  # few programs send straight to X-Ray
     ("_recorder", "plugins"),  # Lambda describes its segment itself
     ("sampling.choice", "sampling.clients"),  # few programs send straight to X-Ray
+    ("_annotations", "_coercions"),  # nothing but usual annotations, no need
+    ("_document", "_values"),  # no metadata, no need
+    ("lambda_runtime.handler", "_values"),  # no event or response is captured, no need
     ("_recording", "_cause"),  # no exception, no need
     ("_entities", "_sections"),  # no link, no need
     ("_recording", "_sections"),  # no metadata, no call to a service, no need

@@ -1,19 +1,13 @@
-"""Annotations: keys and values as X-Ray indexes them; what had to be changed is told once a call site."""
+"""Annotations: what a program puts, as the JSON that X-Ray indexes; what it takes as it is goes the short way here."""
 
 from __future__ import annotations
 
-import logging
-import re
-import sys
 from json.encoder import encode_basestring_ascii as quote
-
-from xray_lambda._guard import is_from_a_signal, is_ours, say_once
-from xray_lambda._scalars import integer_text, label, scalar_of
-from xray_lambda._values import clean
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
 MAX_ANNOTATIONS = 50
 _MAX_KEY = 500
@@ -34,97 +28,34 @@ def put(annotations: dict[str, str], values: Mapping[str, object]) -> None:
     for key, value in values.items():
         kind = type(value)
         # What nearly every annotation is, a short text or a number under a known key, takes 0.3 us, the rest 3 us.
-        if key not in _beginnings:
-            _put_checked(annotations, key, value)
+        if key not in _beginnings and not _is_learnt(key):
+            _unusual().put(annotations, key, value)
         elif kind is str and len(value) <= _MAX_VALUE and value.isascii():  # type: ignore[arg-type, attr-defined]
             annotations[key] = _beginnings[key] + quote(value)  # type: ignore[arg-type]
         elif kind is int and -_LARGEST <= value < _LARGEST:  # type: ignore[operator]
             annotations[key] = f"{_beginnings[key]}{value}"
         elif kind is bool:
             annotations[key] = _beginnings[key] + ("true" if value else "false")
+        elif kind is float and value - value == 0:  # type: ignore[operator]  # NaN and infinities are no JSON
+            annotations[key] = f"{_beginnings[key]}{value!r}"
         else:
-            _put_checked(annotations, key, value)
+            _unusual().put(annotations, key, value)
     if len(annotations) > MAX_ANNOTATIONS:
-        _drop_surplus(annotations)
+        _unusual().drop_surplus(annotations, MAX_ANNOTATIONS)
 
 
-def _put_checked(annotations: dict[str, str], key: object, value: object) -> None:
-    name, change = _clean_key(key)
-    plain, why_not = _plain(value)
-    if plain is None:
-        _tell(name, f"was dropped: {why_not}")
-        return
-    if change or why_not:
-        _tell(name, change or why_not)
-    annotations[name] = f'"{name}":{_json(plain)}'
+def _is_learnt(key: object) -> bool:
+    """Say whether a key, seen for the first time, is one that X-Ray takes as it is, and remember it then."""
+    if type(key) is not str or not key.isascii() or not key.replace("_", "a").isalnum() or len(key) > _MAX_KEY:
+        return False
+    if len(_beginnings) >= _MAX_KNOWN:
+        return False
+    _beginnings[key] = f'"{key}":'
+    return True
 
 
-def _json(plain: str | float) -> str:
-    if isinstance(plain, str):
-        return quote(plain)
-    return ("true" if plain else "false") if isinstance(plain, bool) else repr(plain)
+def _unusual() -> ModuleType:
+    """Return what makes annotations of anything else, loaded when the first one comes: 0.25 ms with what it needs."""
+    from xray_lambda import _coercions  # noqa: PLC0415
 
-
-def _clean_key(key: object) -> tuple[str, str]:
-    """Return `key` with everything but letters, digits and `_` as `_`, and what to tell of the change, if any.
-
-    `order.id` becomes `order_id`.
-    """
-    text = _plain(key)[0]
-    name = re.sub(r"[^A-Za-z0-9_]", "_", (str(text) if text is not None else label(key))[:_MAX_KEY]) or "_"
-    if name == text:
-        if len(_beginnings) < _MAX_KNOWN:
-            _beginnings[name] = f'"{name}":'
-        return name, ""
-    return name, f"was put as {text!r:.100}" if isinstance(text, str) else f"was put as {label(key)}"
-
-
-def _plain(value: object) -> tuple[str | float | None, str]:
-    """Return what X-Ray takes for `value`, or None, and what to tell of the change or of the lack, if any."""
-    if value is None:
-        return None, "it is None"
-    try:
-        scalar = scalar_of(value)
-    except Exception as fault:  # whatever an object of the program does when it is looked at
-        if is_from_a_signal(fault):
-            raise
-        scalar = None
-    if scalar is None:
-        return None, f"{label(value)} has no plain value"
-    plain = _within_bounds(scalar)
-    if isinstance(plain, str) and isinstance(scalar, str) and len(plain) < len(scalar):
-        return plain, f"was cut from {len(scalar)} to {_MAX_VALUE} characters"
-    if type(plain) is not type(value):
-        return plain, f"was put as {label(value)} and is recorded as {type(plain).__name__}"
-    return plain, "" if plain == value else "held lone surrogates, which no reader takes"
-
-
-def _within_bounds(scalar: str | float) -> str | float:
-    if isinstance(scalar, str):
-        text = clean(scalar[: _MAX_VALUE + 1])
-        return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
-    if isinstance(scalar, float):
-        return scalar if scalar - scalar == 0 else str(scalar)  # NaN and infinities are no JSON
-    return scalar if -_LARGEST <= scalar < _LARGEST else integer_text(scalar)[:_MAX_VALUE]
-
-
-def _drop_surplus(annotations: dict[str, str]) -> None:
-    """Keep the first 50: X-Ray indexes no more of a trace."""
-    surplus = list(annotations)[MAX_ANNOTATIONS:]
-    for name in surplus:
-        annotations.pop(name, None)  # another thread may be at it too
-    _tell(surplus[0], f"was dropped: X-Ray indexes {MAX_ANNOTATIONS} annotations")
-
-
-def _tell(name: str, what: str) -> None:
-    """Warn once a call site; which annotation it was is the first that was changed there."""
-    place = call_site()
-    say_once(logging.WARNING, place, "xray_lambda: annotation %r at %s %s", name, place, what)
-
-
-def call_site() -> str:
-    """Return `file:line` of the program's innermost frame."""
-    frame = sys._getframe(1)  # noqa: SLF001 - `inspect` costs 8 ms of cold start
-    while frame.f_back is not None and is_ours(frame.f_code):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return _coercions

@@ -8,7 +8,6 @@ from xray_lambda._entity import UNTRACED, Entity, Untraced
 from xray_lambda._guard import guarded
 from xray_lambda._header import TraceHeader
 from xray_lambda._recording import Recording
-from xray_lambda._values import clean
 
 TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know this name
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from xray_lambda._cause import Recorded
     from xray_lambda._entity import Flag, Ignored, Namespace, Services
-
-_MAX_USER = 250  # characters, as X-Ray takes them
 
 
 class UntracedSegment(Untraced):
@@ -228,11 +225,6 @@ class Segment(Recording):
         if self.end_ns is None and link is not None:
             links: Any = self._all_details().setdefault("links", [])
             _sections.add_link(links, link)
-
-    @guarded
-    def user(self, name: str) -> None:
-        if self.end_ns is None:
-            self._all_details()["user"] = clean(name if isinstance(name, str) else str(name))[:_MAX_USER]
 
     def _send(self, document: str) -> None:
         parent = "" if self.parent_id is None else f'"parent_id":"{self.parent_id}",'

@@ -10,7 +10,6 @@ from _thread import RLock
 from functools import cache
 
 from xray_lambda import _config, _guard, _header, _ids
-from xray_lambda._annotations import call_site
 from xray_lambda._context import current
 from xray_lambda._emitters.udp import UDPEmitter
 from xray_lambda._entities import FacadeSegment, Segment, UntracedSegment
@@ -124,7 +123,7 @@ class Recorder:
         wanted = self.config.context_missing
         if self.in_lambda or wanted == "IGNORE_ERROR" or not self.config.enabled:
             return
-        place = call_site()
+        place = _guard.call_site()
         message = "no segment is open at %s: open one with `with segment(...)`, a middleware or @traced_handler"
         if wanted == "RUNTIME_ERROR":
             raise SegmentNotFoundError(message % place)
@@ -320,7 +319,7 @@ def configure(**settings: object) -> None:
 
 def _said_of_sending(config: Config) -> tuple[object, ...]:
     """Return the settings that an emitter is made by."""
-    return config.emitter, str(config.daemon_address)
+    return config.emitter, str(config.daemon_address), config.exit_seconds
 
 
 def _nothing() -> None:

@@ -219,6 +219,11 @@ class Recording(Entity):
             self._section("sql").update(_sections().sql_fields(fields))
 
     @guarded
+    def user(self, name: str) -> None:
+        if self.end_ns is None:
+            self._all_details()["user"] = _sections().user_text(name)
+
+    @guarded
     def flag(self, *names: Flag) -> None:
         if self.end_ns is None and names:
             self._all_details().update({name: True for name in FLAGS if name in names})

@@ -123,8 +123,14 @@ def _traced(steps_of: StepsOf, part_of: Within, function: Function, target: Targ
 
 
 def _drive(steps_of: StepsOf, places: Mapping[str, int], part_of: Within, function: Function) -> Function:
+    stack, layer = part_of
+
     @wraps(function)
     def traced_call(*args: Any, **kwargs: Any) -> Any:
+        parent = _get_current()
+        # A call that is part of another one is the most frequent of all, and left alone without a further step.
+        if parent is not None and parent.stack == stack and parent.layer >= layer and not parent.unsettled:
+            return function(*args, **kwargs)
         opened = _opened(steps_of, places, part_of, args, kwargs)
         if opened is None:
             return function(*args, **kwargs)
@@ -150,8 +156,13 @@ def _drive(steps_of: StepsOf, places: Mapping[str, int], part_of: Within, functi
 
 
 def _drive_async(steps_of: StepsOf, places: Mapping[str, int], part_of: Within, function: Function) -> Function:
+    stack, layer = part_of
+
     @wraps(function)
     async def traced_call(*args: Any, **kwargs: Any) -> Any:
+        parent = _get_current()
+        if parent is not None and parent.stack == stack and parent.layer >= layer and not parent.unsettled:
+            return await function(*args, **kwargs)
         opened = _opened(steps_of, places, part_of, args, kwargs)
         if opened is None:
             return await function(*args, **kwargs)
