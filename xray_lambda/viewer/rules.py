@@ -27,6 +27,8 @@ _DEFAULT_RULE: Rule = {
 }
 # What a rule that does not say otherwise applies to: everything, as in X-Ray's console.
 _OPTIONAL = {key: value for key, value in _DEFAULT_RULE.items() if value in ("*", 1, {}) and key != "ReservoirSize"}
+# What may be changed of Default.
+_CHANGEABLE = ("FixedRate", "ReservoirSize")
 Problem = tuple[str, str, str]
 
 
@@ -76,8 +78,7 @@ def _listed(given: object) -> list[Rule]:
 
 def _filled(rule: Rule) -> Rule:
     if rule.get("RuleName") == DEFAULT:
-        changed = {key: rule[key] for key in ("FixedRate", "ReservoirSize") if key in rule}
-        return {**_DEFAULT_RULE, **changed}
+        return {**_DEFAULT_RULE, **{key: value for key, value in rule.items() if key in _CHANGEABLE}}
     return {**_OPTIONAL, **rule}
 
 
@@ -90,7 +91,7 @@ def _faults(rule: Rule) -> Iterator[tuple[str, str]]:
         check = _CHECKS.get(field)
         if check is None:
             yield str(field), f"is no field of a rule; known: {', '.join(_CHECKS)}"
-        elif is_default and field not in ("RuleName", "FixedRate", "ReservoirSize"):
+        elif is_default and field not in ("RuleName", *_CHANGEABLE):
             if value != _DEFAULT_RULE.get(field, value):
                 yield field, "cannot be changed for Default, which is for all that no other rule matches"
         elif fault := check(value):

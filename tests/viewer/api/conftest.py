@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def running() -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def started() -> Iterator[Running]:
     with run(routes_of=api.routes) as found:
-        found.viewer.rules = Sampling(None)
         yield found
+
+
+@pytest.fixture
+def running(started: Running) -> Running:
+    """A viewer that knows nothing yet."""
+    started.viewer.store.clear()
+    started.viewer.rules = Sampling(None)
+    started.viewer.rejections.clear()
+    return started
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_documents_are_stored_and_those_that_x_ray_refuses_are_named(running: Ru
     assert second["ErrorCode"] == "InvalidSegment"
     assert "Id" not in second
     assert running.viewer.store.trace(TRACE) == [good]
-    assert running.viewer.counters.rejected == 2
+    assert [rejection.source for rejection in running.viewer.rejections] == ["PutTraceSegments"] * 2
 
 
 def test_documents_need_no_signature_and_no_content_type(running: Running) -> None:
