@@ -1,4 +1,4 @@
-"""The two readings of a filter expression, SQL over the store and a test of a summary, give the same answer."""
+"""SQL over the store answers a filter expression as a second, plain reading of it does."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.viewer.filters.oracle import matches
 from tests.viewer.filters.strategies import CONDITIONS, EXPRESSIONS, trace
 from xray_lambda.viewer.documents import Document
-from xray_lambda.viewer.filters import matches, parse, where
+from xray_lambda.viewer.filters import parse, where
 from xray_lambda.viewer.store import Store
 from xray_lambda.viewer.summaries import summarize
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.viewer.filters.oracle import matches
 from tests.viewer.made import call, http, segment
-from xray_lambda.viewer.filters import FilterError, matches, parse, where
+from xray_lambda.viewer.filters import FilterError, parse, where
 from xray_lambda.viewer.summaries import Summary, summarize
 
 

@@ -1,9 +1,8 @@
-"""X-Ray's filter expressions: `parse` one, then look in the store with `where`, or at one summary with `matches`."""
+"""X-Ray's filter expressions: `parse` one, then look in the store with `where`; `complete` one that is being typed."""
 
 from xray_lambda.viewer.filters.completion import Completion, Known, complete
 from xray_lambda.viewer.filters.nodes import EVERYTHING
 from xray_lambda.viewer.filters.parser import parse
-from xray_lambda.viewer.filters.predicate import matches
 from xray_lambda.viewer.filters.sql import Condition, of_services, where
 from xray_lambda.viewer.filters.tokens import FilterError
 
@@ -14,7 +13,6 @@ __all__ = [
     "FilterError",
     "Known",
     "complete",
-    "matches",
     "of_services",
     "parse",
     "where",

@@ -1,4 +1,4 @@
-"""The JSON after `rootcause.json =`: read, checked, and compared with root causes."""
+"""The JSON after `rootcause.json =`: read, checked, and taken apart into what it asks of a root cause."""
 
 from __future__ import annotations
 
@@ -64,17 +64,3 @@ def conditions(pattern: dict[str, Any], path: str = "$") -> Iterator[tuple[str, 
                 yield from conditions(item, f"{here}[{place}]")
         else:
             yield "is", here, value
-
-
-def fits(pattern: dict[str, Any], cause: dict[str, Any]) -> bool:
-    """Say whether a cause, or a part of one, has all that a pattern says."""
-    for key, expected in pattern.items():
-        value = cause.get(key)
-        if isinstance(expected, list):
-            if not isinstance(value, list) or len(value) != len(expected):
-                return False
-            if not all(fits(item, part) for item, part in zip(expected, value, strict=True)):
-                return False
-        elif value != expected:
-            return False
-    return True

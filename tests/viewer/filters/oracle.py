@@ -1,4 +1,4 @@
-"""The tree of a filter expression -> a test of one summary, for traces that have just arrived. SQL agrees with it."""
+"""A second reading of filter expressions, of one summary and without SQL: the tests hold the first one to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import operator
 from typing import TYPE_CHECKING, NamedTuple
 
-from xray_lambda.viewer.filters import nodes, patterns
+from xray_lambda.viewer.filters import nodes
 from xray_lambda.viewer.filters.keywords import BOOLEAN, ELEMENTS, NUMBER, SCOPES
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _is_annotation(given: Annotation, node: nodes.Annotated) -> bool:
     return bool(_COMPARISONS[node.operator](value, node.value))
 
 
-def _service(node: nodes.Service, scope: str, here: _Here) -> bool:  # noqa: ARG001 - all tests take the same
+def _service(node: nodes.Service, scope: str, here: _Here) -> bool:
     return any(
         _is_target(node.service, service.name, service.type, service.account_id)
         and _holds(node.block, "service", here._replace(place=place, subject=service))
@@ -85,7 +85,7 @@ def _service(node: nodes.Service, scope: str, here: _Here) -> bool:  # noqa: ARG
     )
 
 
-def _edge(node: nodes.Edge, scope: str, here: _Here) -> bool:  # noqa: ARG001 - all tests take the same
+def _edge(node: nodes.Edge, scope: str, here: _Here) -> bool:
     source = node.source._replace(account_id=None)
     return any(
         _is_target(source, service.caller, service.caller_type, None)
@@ -100,7 +100,7 @@ def _is_target(target: nodes.Target, name: str, kind: str, account_id: str | Non
     return all(expected is None or expected == value for expected, value in wanted)
 
 
-def _cause(node: nodes.Cause, scope: str, here: _Here) -> bool:  # noqa: ARG001 - all tests take the same
+def _cause(node: nodes.Cause, scope: str, here: _Here) -> bool:
     found = _elements(_causes(here.summary).get(node.cause, []), ELEMENTS[node.element])
     inner = f"rootcause.{node.element}"
     return any(_holds(node.block, inner, here._replace(subject=element)) for element in found)
@@ -117,10 +117,24 @@ def _elements(causes: list[dict[str, Any]], lists: tuple[str, ...]) -> Iterator[
             yield {**item, "index": index, "first": index == 0, "last": index == len(items) - 1}
 
 
-def _cause_like(node: nodes.CauseLike, scope: str, here: _Here) -> bool:  # noqa: ARG001 - all tests take the same
+def _cause_like(node: nodes.CauseLike, scope: str, here: _Here) -> bool:
     wanted = node.read()
     causes = [cause for found in _causes(here.summary).values() for cause in found]
-    return any(patterns.fits(pattern, cause) for pattern in wanted for cause in causes)
+    return any(_fits(pattern, cause) for pattern in wanted for cause in causes)
+
+
+def _fits(pattern: dict[str, Any], cause: dict[str, Any]) -> bool:
+    """Say whether a cause, or a part of one, has all that a pattern says."""
+    for key, expected in pattern.items():
+        value = cause.get(key)
+        if isinstance(expected, list):
+            if not isinstance(value, list) or len(value) != len(expected):
+                return False
+            if not all(_fits(item, part) for item, part in zip(expected, value, strict=True)):
+                return False
+        elif value != expected:
+            return False
+    return True
 
 
 def _causes(summary: Summary) -> dict[str, list[dict[str, Any]]]:
