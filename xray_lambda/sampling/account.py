@@ -64,25 +64,21 @@ class Account:
         with self.lock:
             counts = self.counts
             counts.requests += 1
-            if self._takes(now, may_borrow, counts):
-                counts.sampled += 1
-                return True
-            return False
-
-    def _takes(self, now: float, may_borrow: bool, counts: Counts) -> bool:  # noqa: FBT001 - as above
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._taken = 0
-        if now <= self.quota_until:
-            if self._taken < self.quota:
+            second = int(now)
+            if second != self._second:
+                self._second = second
+                self._taken = 0
+            if now <= self.quota_until:
+                recorded = self._taken < self.quota
+            else:
+                recorded = may_borrow and not self._taken
+                counts.borrowed += recorded
+            if recorded:
                 self._taken += 1
-                return True
-        elif may_borrow and not self._taken:
-            self._taken = 1
-            counts.borrowed += 1
-            return True
-        return self._chance() < (self.rate if now >= self.boost_until else self.boost_rate)
+            else:
+                recorded = self._chance() < (self.rate if now >= self.boost_until else self.boost_rate)
+            counts.sampled += recorded
+            return recorded
 
     def take_counts(self) -> Counts:
         """Return what was counted since the last time, and begin anew."""
