@@ -105,6 +105,7 @@ def test_what_was_not_summarised_before_a_crash_is_afterwards(tmp_path: Path) ->
     with closing(Store(path)) as second:  # the first one never came to it
         assert len(second.settle()) == 1
         assert second.count() == 1
+    first.close()
 
 
 def test_beyond_what_memory_holds_the_table_knows_what_waits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +119,15 @@ def test_summaries_end_when_their_time_is_over(store: Store) -> None:
     assert 0 < len(store.settle(budget=1e-9)) < 500
 
 
-def test_a_trace_dear_to_summarise_rests_before_it_is_again() -> None:
-    waiting = pending.Pending(sqlite3.connect(":memory:"))
-    waiting._more = False
+@pytest.fixture
+def waiting() -> Iterator[pending.Pending]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        line = pending.Pending(connection)
+        line._more = False
+        yield line
+
+
+def test_a_trace_dear_to_summarise_rests_before_it_is_again(waiting: pending.Pending) -> None:
     waiting.touch(["dear", "cheap"], now=1.0)
     waiting.done({"dear": 0.5, "cheap": 0.001}, now=2.0)
     waiting.touch(["dear", "cheap"], now=3.0)
@@ -129,9 +136,17 @@ def test_a_trace_dear_to_summarise_rests_before_it_is_again() -> None:
     assert waiting.due(7.0, 10) == ["dear"]
 
 
-def test_the_newest_are_summarised_first() -> None:
-    waiting = pending.Pending(sqlite3.connect(":memory:"))
-    waiting._more = False
+def test_what_is_added_is_summarised_at_once_however_dear_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "_DEAR", -1.0)
+    whole = segment()
+    store.add(documents(whole))
+    store.put(documents(alone(whole["id"], "part")))
+    assert store.settle(quiet=0) == []
+    store.add(documents(alone(whole["id"], "another")))
+    assert [row["documents"] for row in store.query()] == [3]
+
+
+def test_the_newest_are_summarised_first(waiting: pending.Pending) -> None:
     for number in range(5):
         waiting.touch([str(number)], now=float(number))
     assert waiting.due(3.0, 2) == ["3", "2"]

@@ -55,7 +55,7 @@ class Ingest:
         self._ending.set()
         self._thread.join()
         self._store(self._receiver.finish())
-        self._settle(quiet=0, budget=10)
+        self._settle(quiet=None, budget=10)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -102,7 +102,7 @@ class Ingest:
             except Rejected as rejected:
                 self._viewer.reject(rejected, datagram, "UDP")
 
-    def _settle(self, quiet: float, budget: float) -> None:
+    def _settle(self, quiet: float | None, budget: float) -> None:
         try:
             changed = self._viewer.store.settle(quiet, budget)
         except sqlite3.Error as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import sqlite3
 import threading
@@ -69,17 +70,18 @@ class Store:
             touched = writing.put(self._writer, documents)
         self._pending.touch(touched, time.monotonic())
 
-    def settle(self, quiet: float = 0.0, budget: float = 60.0) -> list[str]:
-        """Summarise the traces that got documents and wait `quiet` seconds since; returns their ids.
+    def settle(self, quiet: float | None = None, budget: float = 60.0) -> list[str]:
+        """Summarise the traces that got documents, `quiet` seconds ago or longer; returns their ids.
 
-        It ends after some `budget` seconds, with the rest left for the next call.
+        None is all of them, those too that rest since they are dear. It ends after some `budget` seconds, with what is
+        left for the next call.
         """
         settled: list[str] = []
         left, most = budget, _FEW
         while left > 0:
             started = time.monotonic()
             with self._writing:
-                due = self._pending.due(started - quiet, most)
+                due = self._pending.due(math.inf if quiet is None else started - quiet, most)
                 if not due:
                     break
                 with tables.transaction(self._writer):
@@ -211,13 +213,16 @@ def _opened(path: Path | None, address: str) -> sqlite3.Connection:
     name = "the memory" if path is None else str(path)
     if path is not None:
         _make_private(path)
-    try:
-        connection = tables.connect(address)
-        tables.prepare(connection, name)
+    with contextlib.ExitStack() as unfinished:
+        try:
+            connection = tables.connect(address)
+            unfinished.callback(connection.close)
+            tables.prepare(connection, name)
+        except sqlite3.Error as fault:
+            raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
         if path is not None:
             path.chmod(0o600)
-    except sqlite3.Error as fault:
-        raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
+        unfinished.pop_all()
     return connection
 
 
