@@ -37,6 +37,20 @@ def add(self: Any, x: int, y: int) -> int:
         return x + y
 
 
+def overlap(self: Any) -> None:
+    """Work while another one does, in threads and greenlets."""
+    with subsegment("outer"):
+        time.sleep(0.05)
+        with subsegment("work"):
+            time.sleep(0.05)
+
+
+def hold(self: Any) -> None:
+    """Say that it has begun, and go on for long."""
+    self.backend.client.lpush("held", "1")
+    time.sleep(LONG)
+
+
 def header(self: Any) -> str | None:
     return trace_header()
 
@@ -100,6 +114,8 @@ def call_another(self: Any) -> None:
 
 TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "add": (add, {"bind": True}),
+    "overlap": (overlap, {"bind": True}),
+    "hold": (hold, {"bind": True}),
     "header": (header, {"bind": True}),
     "fail": (fail, {"bind": True}),
     "fail_oddly": (fail_oddly, {"bind": True}),

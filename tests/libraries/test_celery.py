@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import celery
@@ -10,12 +11,14 @@ import kombu.exceptions
 import pytest
 from celery import signals
 from celery.app.base import Celery
+from celery.app.task import Context
 from celery.app.trace import build_tracer
 
 from tests.libraries.cards import caught
 from tests.libraries.celery_program import make_app
 from tests.servers.process import free_port
 from xray_lambda import patch, segment, subsegment, trace_header, unpatch
+from xray_lambda._context import current
 from xray_lambda.libraries import celery as card
 from xray_lambda.testing import HEADER, ROOT, capture, counting_ids, fake_clock
 
@@ -216,6 +219,48 @@ def test_a_task_that_a_worker_runs_as_x_ray_gets_it(app: Any) -> None:
             {"name": "work", "id": "0000000000000002", "start_time": 1700000000.001, "end_time": 1700000000.002}
         ],
     }
+
+
+def test_a_task_says_that_it_begins_where_that_is_wanted(app: Any) -> None:
+    task = app.tasks["shop.add"]
+    run = build_tracer(task.name, task, app=app)
+    with capture(None, early=True) as traces:
+        run(TASK_ID, (1, 2), {}, {"id": TASK_ID})
+    started, ended = traces.documents[0], traces.documents[-1]
+    assert started["in_progress"] is True
+    assert (started["id"], started["annotations"]["task_id"]) == (ended["id"], TASK_ID)
+
+
+class Lost:
+    """A worker's request for a task whose process was killed."""
+
+    worker_pid = -1
+    time_start = 1_700_000_000.5
+
+    def __init__(self, app: Any) -> None:
+        self.task = app.tasks["shop.add"]
+        self._context = Context({"id": TASK_ID, "X-Amzn-Trace-Id": HEADER})
+
+
+def test_a_task_whose_process_was_killed_is_recorded_from_its_start_unless_that_has_told_of_itself(app: Any) -> None:
+    with capture(None) as traces:
+        card._lost(Lost(app), "TimeLimitExceeded", (30,))
+        assert current.get() is None
+    (document,) = traces.documents
+    assert (document["start_time"], document["parent_id"], document["fault"]) == (
+        1700000000.5,
+        "53995c3f42cd8ad8",
+        True,
+    )
+    assert traces.one.exceptions[0]["message"] == "TimeLimitExceeded(30,)"
+    with capture(None, early=True) as traces:
+        card._lost(Lost(app), "TimeLimitExceeded", (30,))
+    assert len(traces) == 0
+    in_this_one = Lost(app)
+    in_this_one.worker_pid = os.getpid()
+    with capture(None) as traces:
+        card._lost(in_this_one, "TimeLimitExceeded", (30,))
+    assert len(traces) == 0
 
 
 # In place: no message, no segment.

@@ -117,14 +117,18 @@ def redis(worker: Worker) -> str:
 @pytest.mark.parametrize("pool", ["threads", "gevent"])
 def test_each_pool_runs_each_task_in_its_own_segment(pool: str, redis_port: int, tmp_path: Path) -> None:
     with started(pool, redis_port, tmp_path) as worker:
-        add = worker.app.tasks["shop.add"]
-        traces = worker.run(lambda app: celery.group(add.s(n, n) for n in range(8)).apply_async(queue=pool), 8)
-    sendings = [node for node in traces.one.children if node.name == "shop.add"]
-    assert [node.names()[1][0][0] for node in sendings] == ["shop.add"] * 8
+        overlap = worker.app.tasks["shop.overlap"]
+        traces = worker.run(lambda app: celery.group(overlap.si() for _ in range(8)).apply_async(queue=pool), 8)
+    sendings = [node for node in traces.one.children if node.name == "shop.overlap"]
+    assert len(sendings) == 8
     for sending in sendings:
-        ran = sending["shop.add"]
+        ran = sending["shop.overlap"]
         assert ran.annotations["task_id"] == sending.metadata["celery"]["task_id"]
-        assert ran["work"].children == []
+        assert ran["outer"]["work"].children == []
+    runs = sorted(
+        (float(ran["start_time"]), float(ran["end_time"])) for ran in (node.children[0].document for node in sendings)
+    )
+    assert runs[1][0] < runs[0][1]  # two ran at once
 
 
 def test_a_task_that_a_task_sends_is_below_it(prefork: Worker) -> None:
@@ -264,6 +268,22 @@ def test_a_task_that_is_revoked_before_it_runs_or_has_expired_is_an_error(prefor
     told = [node["shop.add"] for node in sendings]
     assert [(node.flags, node.annotations["task_state"]) for node in told] == [({"error"}, "REVOKED")] * 2
     assert [node.metadata["celery"]["expired"] for node in told] == [False, True]
+
+
+def test_a_task_that_is_terminated_tells_how_far_it_came_and_the_worker_that_it_was_revoked(prefork: Worker) -> None:
+    def send(app: Any) -> None:
+        held = app.send_task("shop.hold", queue=prefork.queue)
+        assert app.backend.client.blpop("held", timeout=PATIENCE)
+        app.control.revoke(held.id, terminate=True)
+
+    traces = prefork.run(send, 2)
+    ended, told = sorted(
+        (node for node in traces.one["shop.hold"].children if node.name == "shop.hold"), key=lambda node: -node.duration
+    )
+    told_of = [one["type"] for node in ended.walk() for one in node.exceptions]
+    assert (ended.flags, told_of) == ({"fault"}, ["SystemExit"])  # in its call of Redis, where that was under way
+    assert (told.flags, told.annotations["task_state"]) == ({"error"}, "REVOKED")
+    assert told.metadata["celery"] == {"terminated": True, "expired": False}
 
 
 def test_in_one_thread_a_service_s_name_is_the_segment_s_and_an_ignored_task_is_none(
