@@ -32,6 +32,8 @@ __all__ = ["middleware"]
 _ABNORMAL = 1006  # RFC 6455, section 7.4.1: the connection ended without a word
 
 _door = Door()
+# Past the warning of aiohttp's debug mode; to ask for `vars(request)` would make a dict of it, and reading it slower.
+_put = object.__setattr__
 _get_current = current.get
 _set_current = current.set
 _reset = current.reset
@@ -80,11 +82,11 @@ vars(middleware).update(_NEW_STYLE)
 
 async def _serve(door: Door, request: Request, handler: Handler) -> StreamResponse:
     """Let the program answer a request with its segment current."""
-    if KEY in vars(request):
+    if getattr(request, KEY, None) is not None:
         return await handler(request)
     token = _set_current(_get_current())
     exchange = opened(door, request)
-    vars(request)[KEY] = exchange  # among its own keys, newer ones want a `RequestKey`, which older ones do not have
+    _put(request, KEY, exchange)  # among its own keys, newer ones want a `RequestKey`, which older ones do not have
     watch = _Watch(exchange, request)
     try:
         return await handler(request)
@@ -143,16 +145,16 @@ class _Watch:
     is given what calls it. Its task is its own, and ends when the answer is sent, or when the client is gone.
     """
 
-    __slots__ = ("_error", "_exchange", "_request", "_response")
+    __slots__ = ("_error", "_exchange", "_request", "_websocket")
 
     def __init__(self, exchange: Exchange, request: Request) -> None:
         self._exchange = exchange
         self._request = ref(request)  # which has us in its attributes
-        self._response: StreamResponse | None = None
+        self._websocket: WebSocketResponse | None = None
         self._error: BaseException | None = None
         try:
             request._prepare_hook  # noqa: B018, SLF001 - there is no public place; tests hold it, oldest and newest
-            vars(request)["_prepare_hook"] = self._prepare
+            _put(request, "_prepare_hook", self._prepare)
             task = asyncio.current_task()
             if task is not None and exchange.is_watched:
                 task.add_done_callback(partial(self._done, request))
@@ -170,7 +172,8 @@ class _Watch:
             await type(request)._prepare_hook(request, response)  # noqa: SLF001 - what we stand in front of
 
     def _begun(self, response: StreamResponse) -> None:
-        self._response = response
+        if isinstance(response, WebSocketResponse):
+            self._websocket = response  # which has the request, and so us: a cycle, until it is done
         self._exchange.answered(response.status, response.content_length)
         value = self._exchange.response_header()
         if value is not None:
@@ -182,7 +185,7 @@ class _Watch:
             self._error = error  # cancelled: there will be no answer
         elif self._is_gone() and isinstance(error, ConnectionError):
             return
-        elif self._response is None:
+        elif not self._exchange.is_answered:
             self._exchange.caught(error)
         else:
             self._exchange.failed(error)
@@ -196,15 +199,15 @@ class _Watch:
             self._describe(request)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
-        error, self._error = self._error, None
+        error, self._error, self._websocket = self._error, None, None
         self._exchange.end(error)
 
     def _describe(self, request: Request) -> None:
         resource = request.match_info.route.resource
         self._exchange.routed(None if resource is None else resource.canonical)
         entity = self._exchange.entity
-        if isinstance(self._response, WebSocketResponse):
-            code = self._response.close_code
+        if self._websocket is not None:
+            code = self._websocket.close_code
             entity.metadata({"close_code": _ABNORMAL if code is None else code}, namespace=MARK)
         elif request.transport is None:
             entity.metadata({"disconnected": True}, namespace=MARK)
