@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FILE = os.path.abspath(__file__)  # noqa: PTH100 - a text for `open`
-PLAIN = [("Content-Type", "text/plain")]
+PLAIN = (("Content-Type", "text/plain"),)  # a list of its own for each answer: wsgiref adds to it
 FIRST, SECOND = b"first half ", b"second half"
 
 
@@ -51,9 +51,9 @@ def plain(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     if word == "fail":
         raise ValueError("no such price")
     if word == "fail-half-way":
-        start_response("200 OK", PLAIN)
+        start_response("200 OK", [*PLAIN])
         return (chunk if chunk is FIRST else _failing() for chunk in stream())
-    start_response("200 OK" if word in _ANSWERS or word == "file" else "404 Not Found", PLAIN)
+    start_response("200 OK" if word in _ANSWERS or word == "file" else "404 Not Found", [*PLAIN])
     if word == "file":
         return environ.get("wsgi.file_wrapper", _in_blocks)(open(FILE, "rb"))  # type: ignore[no-any-return]  # noqa: PTH123
     return _ANSWERS.get(word, lambda *_: [])(*rest)  # type: ignore[no-any-return]
