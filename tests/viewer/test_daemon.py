@@ -217,6 +217,13 @@ def test_loopback_is_known_as_such_and_shown_for_all_addresses() -> None:
     assert url("::1", 2001) == "http://[::1]:2001/"
 
 
+def test_ipv6_has_its_brackets() -> None:
+    with closing(open_doors("::1", 0, 0)) as doors:
+        assert doors.screen is not None
+        assert doors.screen_address == f"http://[::1]:{doors.screen.getsockname()[1]}/"
+        assert doors.udp.getsockname()[:2] == ("::1", doors.port)
+
+
 def test_events_reach_a_listener_and_a_slow_one_keeps_nobody_waiting() -> None:
     viewer = Viewer(Store(None))
 

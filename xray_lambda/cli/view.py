@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import TYPE_CHECKING
 
 from xray_lambda.cli.console import Problem
@@ -38,7 +39,9 @@ def traces(arguments: argparse.Namespace) -> int:
 
 
 def require_viewer() -> None:
-    """Make sure that the extra is there. Raises Problem."""
+    """Make sure that the viewer can run here, and that its extra is there. Raises Problem."""
+    if os.name == "nt":
+        raise Problem("the viewer runs on Linux and macOS; on Windows, run it in WSL")
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise Problem(f"this needs {', '.join(missing)}: run  pip install 'xray-lambda[view]'")

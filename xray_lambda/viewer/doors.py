@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 from typing import NamedTuple
@@ -98,6 +99,6 @@ def _tcp(host: str, port: int) -> socket.socket:
 def _taken(host: str, port: int, kind: str, fault: OSError) -> PortTaken:
     if isinstance(fault, socket.gaierror):
         return PortTaken(f"the host {host!r} is not known: {fault.strerror}", kind, port)
-    if fault.errno == 98 or "in use" in (fault.strerror or ""):
+    if fault.errno == errno.EADDRINUSE:
         return PortTaken(f"{kind.upper()} port {port} of {host} is in use by {ports.holder(port, kind)}", kind, port)
     return PortTaken(f"{kind.upper()} port {port} of {host} cannot be opened: {fault.strerror or fault}", kind, port)

@@ -24,15 +24,23 @@ def bind(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
-        if sys.platform == "linux":
-            with contextlib.suppress(PermissionError):
-                opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, KERNEL_BUFFER)
+        _widen(opened)
         opened.bind(address)
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def _widen(port: socket.socket) -> None:
+    """Ask for a large buffer: Linux gives what its limit allows, macOS all of it or nothing."""
+    for size in (KERNEL_BUFFER, KERNEL_BUFFER // 4, KERNEL_BUFFER // 16):
+        with contextlib.suppress(OSError):
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+            break
+    if sys.platform == "linux":
+        with contextlib.suppress(PermissionError):
+            port.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, KERNEL_BUFFER)
 
 
 class Receiver:
