@@ -47,7 +47,7 @@ def test_a_command_of_the_first_visit_is_copied(page: Page, screen: Screen) -> N
     page.goto("/")
     page.get_by_role("button", name="Copy the command").first.click()
     page.get_by_role("button", name="Copy the command: copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()").endswith("xray-lambda demo --view")
+    assert page.evaluate("navigator.clipboard.readText()") == f"xray-lambda demo --view --port {screen.port}"
 
 
 def test_a_trace_of_our_own_tracer_shows_while_one_looks_on(page: Page, screen: Screen) -> None:
@@ -190,6 +190,7 @@ def test_completions_come_from_the_language_and_from_what_was_received(
     expect(box).to_have_value("service(")
     expect(options.filter(has_text='"checkout"')).to_have_count(1)
     box.press_sequentially('"che')
+    expect(options).to_have_count(1)
     box.press("ArrowDown")
     expect(options.first).to_have_attribute("aria-selected", "true")
     box.press("Enter")

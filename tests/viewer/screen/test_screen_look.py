@@ -26,7 +26,7 @@ def ground(page: Page) -> str:
 
 def every_view(scene: Scene, screen: Screen) -> list[str]:
     """Fill the viewer with the shop's afternoon, and return the address of each view."""
-    screen.send(scenes.afternoon(scene, 60))
+    screen.send(scenes.afternoon(scene, 20))
     good = screen.send(scenes.page(scene, scene.now + 1))
     bad = scenes.checkout(scene, scene.now + 2, fails=True)
     screen.send(bad)

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from xray_lambda.viewer import transfer
-from xray_lambda.viewer.screen.asked import BadRequest, answered, json, view_of, whole_of
+from xray_lambda.viewer.screen.asked import BadRequest, View, answered, json, view_of, whole_of
+from xray_lambda.viewer.screen.maps import map_of
 from xray_lambda.viewer.screen.pages import HEADERS
 from xray_lambda.viewer.store import Cursor
 from xray_lambda.viewer.tree import assemble
@@ -95,6 +96,7 @@ def _trace(store: Store, trace_id: str) -> Response:
             "summary": shown(found[0]),
             "entities": [_entity(entity) for entity in entities],
             "problems": list(_problems(roots, entities)),
+            "map": map_of(store, View("traces.trace_id = ?", (trace_id,))),
         }
     )
 

@@ -48,7 +48,7 @@ function Figure({ value, name, more }) {
 function Functions({ functions }) {
   const longest = Math.max(...functions.flatMap((each) => [each.p50_cold ?? 0, each.p50_warm ?? 0]), 1e-6);
   return html`<h2>By function</h2><div class="functions">${functions.map((each) => html`<div class="function" key=${each.name}>
-    <a class="cut" href=${addressOf({ ...toView(""), filter: `service(${quoted(each.name)}) AND annotation.ColdStart = true` })}>${each.name}</a>
+    <a class="cut" href=${addressOf({ ...toView(""), filter: `service(${quoted(each.name)}) AND coldstart` })}>${each.name}</a>
     <span class="share-bar" role="img" aria-label="${share(each.cold, each.count)} cold"><i style=${{ width: `${(100 * each.cold) / each.count}%` }}></i></span><span class="number">${share(each.cold, each.count)}</span>
     <span class="duel"><${Duel} name="cold" value=${each.p50_cold} longest=${longest} /><${Duel} name="warm" value=${each.p50_warm} longest=${longest} /></span>
     <span class="muted">${each.p50_cold && each.p50_warm ? `+${duration(each.p50_cold - each.p50_warm)} each` : ""}</span>

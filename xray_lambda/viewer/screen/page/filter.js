@@ -6,7 +6,7 @@ import { go } from "./place.js";
 import { Range } from "./range.js";
 
 const EXAMPLES = ["fault", "responsetime > 0.5", "http.status = 404", 'service("shop") { error }', 'annotation.order = "17"'];
-const PAUSE = 350; // ms after the last key, until what is typed counts
+const PAUSE = 400; // ms after the last key, until what is typed counts, unless completions are offered
 
 /**
  * @param {{ place: import("./place.js").Place, fault?: { message: string, position: number } | null, input: { current: HTMLInputElement | null } }} props
@@ -15,6 +15,7 @@ export function Filter({ place, fault = null, input }) {
   const [text, write] = useState(place.filter);
   const [typing, setTyping] = useState(false);
   const timer = useRef(/** @type {any} */ (0));
+  const offering = useRef(false);
   useEffect(() => {
     if (place.filter !== text.trim()) write(place.filter);
   }, [place.filter]);
@@ -28,9 +29,10 @@ export function Filter({ place, fault = null, input }) {
     write(next);
     setTyping(true);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => go({ filter: next.trim() }, { replace: true }), PAUSE);
+    timer.current = setTimeout(() => offering.current || go({ filter: next.trim() }, { replace: true }), PAUSE);
   };
   const choices = useChoices(input, type);
+  offering.current = choices.items.length > 0;
   const wrong = fault && !typing ? fault : null;
   return html`<div class="tools-row">
     <div class="filter" role="search">
@@ -40,13 +42,13 @@ export function Filter({ place, fault = null, input }) {
         aria-autocomplete="list" aria-activedescendant=${choices.at >= 0 ? `choice-${choices.at}` : null} aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
         onInput=${(/** @type {any} */ event) => (type(event.currentTarget.value), choices.ask())}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyed(event, choices, () => apply(text), input)}
-        onBlur=${() => (choices.close(), setTyping(false))} />
+        onBlur=${() => (choices.close(), apply(text))} />
       <span class="end">${text ? html`<button class="copy" aria-label="Clear the filter" title="Clear" onClick=${() => (write(""), apply(""), input.current?.focus())}><${Icon} name="close" /></button>` : html`<kbd>/</kbd>`}</span>
       <${Choices} choices=${choices} />
     </div>
     <${Range} place=${place} />
   </div>
-  <div class="hint ${wrong ? "wrong" : ""}" id="filter-hint" aria-live="polite">${fault ? html`<${Wrong} fault=${fault} text=${place.filter} />` : html`<${Examples} use=${(/** @type {string} */ example) => (write(example), apply(example))} />`}</div>`;
+  <div class="hint ${wrong ? "wrong" : ""}" id="filter-hint" aria-live="polite">${typing && text.trim() !== place.filter ? html`<kbd>Enter</kbd> applies it` : fault ? html`<${Wrong} fault=${fault} text=${place.filter} />` : html`<${Examples} use=${(/** @type {string} */ example) => (write(example), apply(example))} />`}</div>`;
 }
 
 /** @param {KeyboardEvent} event @param {any} choices @param {() => void} apply @param {{ current: HTMLInputElement | null }} input */
@@ -92,7 +94,7 @@ function useChoices(input, write) {
     const mine = ++turn.current;
     const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current);
     const answer = await ask(`/api/complete?${new URLSearchParams({ text: value, at: String(selectionStart ?? value.length) })}`).catch(() => ({ items: [] }));
-    if (mine === turn.current) set({ items: answer.items.slice(0, 12), at: -1 });
+    if (mine === turn.current) set((before) => kept(before, answer.items.slice(0, 12)));
   };
   const take = (/** @type {number} */ place) => {
     const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current); // more may have been typed since
@@ -109,6 +111,9 @@ function useChoices(input, write) {
   const move = (/** @type {number} */ by) => set((before) => ({ items: before.items, at: (before.at + by + before.items.length + (before.at < 0 && by < 0 ? 1 : 0)) % before.items.length }));
   return { items, at, ask: look, close, take, move };
 }
+
+/** New completions, with the same one chosen as before if it is still there. @param {{ items: any[], at: number }} before @param {any[]} items */
+const kept = ({ items: old, at }, items) => ({ items, at: items.findIndex((item) => item.text === old[at]?.text) });
 
 /** The message, and the expression with the place where it stopped making sense. @param {{ fault: any, text: string }} props */
 function Wrong({ fault, text }) {

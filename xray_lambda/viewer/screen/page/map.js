@@ -2,7 +2,7 @@
 import { filterFault, queryOf, useAnswer, viewKey } from "./api.js";
 import { Filter } from "./filter.js";
 import { count, duration, quoted, share } from "./format.js";
-import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "./html.js";
 import { Icon, kindOfService } from "./icons.js";
 import { useKeys } from "./keyboard.js";
 import { place as placed } from "./layout.js";
@@ -67,8 +67,9 @@ export function Graph({ graph, choose, chooseEdge, verb, compact = false }) {
 /** @param {{ current: HTMLElement | null }} frame */
 function useWidth(frame) {
   const [width, set] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!frame.current) return;
+    set(frame.current.clientWidth); // before the first picture, which so has its height
     const watcher = new ResizeObserver(([entry]) => set(Math.round(entry.contentRect.width)));
     watcher.observe(frame.current);
     return () => watcher.disconnect();

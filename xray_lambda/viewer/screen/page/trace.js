@@ -35,7 +35,7 @@ export function Trace({ place }) {
     ${data.problems.length > 0 && html`<${Problems} problems=${data.problems} />`}
     <div class="trace-body ${node ? "with-panel" : ""}">
       <div class="trace-main">
-        <${TraceMap} id=${place.trace} version=${version} tree=${tree} />
+        <${TraceMap} graph=${data.map} tree=${tree} />
         <${Timeline} tree=${tree} selected=${place.at} select=${(/** @type {string} */ id) => go({ at: id }, { replace: true })} />
       </div>
       ${node && html`<${Panel} node=${node} tree=${tree} raw=${raw} showRaw=${showRaw} />`}
@@ -78,17 +78,16 @@ function Problems({ problems }) {
     ${problems.length > 1 && html`<button class="button push" onClick=${() => set(!open)}>${open ? "Less" : `${problems.length - 1} more`}</button>`}</div>`;
 }
 
-/** A strip with the services of this trace; it can be closed, and stays so. @param {{ id: string, version: number, tree: any }} props */
-function TraceMap({ id, version, tree }) {
+/** A strip with the services of this trace; it can be closed, and stays so. @param {{ graph: any, tree: any }} props */
+function TraceMap({ graph, tree }) {
   const [open, set] = useStored("xray-lambda.trace-map", "open");
-  const { data } = useAnswer(open === "open" ? `/api/trace/${encodeURIComponent(id)}/map` : null, version);
   const select = (/** @type {any} */ service) => {
     const found = [...tree.byId.values()].find((node) => (node.segment && node.name === service.name) || node.service === service.name) ?? findCall(tree, service.name);
     if (found) go({ at: found.id }, { replace: true });
   };
   return html`<section class="trace-map" aria-label="Services of this trace" data-open=${open}>
     <button class="map-toggle" aria-expanded=${open === "open"} onClick=${() => set(open === "open" ? "closed" : "open")}><${Icon} name=${open === "open" ? "down" : "right"} />Map</button>
-    ${open === "open" && html`<${Graph} graph=${data} choose=${select} verb="Select" compact=${true} />`}
+    ${open === "open" && html`<${Graph} graph=${graph} choose=${select} verb="Select" compact=${true} />`}
   </section>`;
 }
 

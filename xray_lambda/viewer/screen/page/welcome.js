@@ -8,14 +8,13 @@ import { Icon } from "./icons.js";
 export function Welcome() {
   const { data } = useAnswer("/api/status");
   const address = addressOfDaemon(data ?? {});
-  const elsewhere = address !== "127.0.0.1:2000";
-  const before = elsewhere ? `AWS_XRAY_DAEMON_ADDRESS=${address} ` : "";
+  const port = Number(data?.port ?? 2000) === 2000 ? "" : ` --port ${data.port}`;
   return html`<div class="page welcome"><div class="inner">
     <h1>Send the first trace</h1>
     <p class="muted">Listening on <code>${address}</code>. This page turns into the list when something arrives.</p>
     <ol>
-      <${Step} command="${before}xray-lambda demo --view">See one now: the sample, a Lambda handler with its calls</${Step}>
-      <${Step} command="${before}xray-lambda invoke app.handler --event event.json">Run a handler of yours</${Step}>
+      <${Step} command="xray-lambda demo --view${port}">See one now: the sample, a Lambda handler with its calls</${Step}>
+      <${Step} command="xray-lambda invoke app.handler --event event.json --json | xray-lambda traces import -${port}">Run a handler of yours</${Step}>
       <${Step} command="export AWS_XRAY_DAEMON_ADDRESS=${address}">Or point a program at it, with any X-Ray SDK in any language</${Step}>
     </ol>
     <p class="waiting muted" role="status"><span class="dot" aria-hidden="true"></span>Waiting for the first trace …</p>
