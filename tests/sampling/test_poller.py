@@ -12,10 +12,11 @@ import pytest
 
 from tests.sampling.fakes import NO_LOCAL, SHOP
 from tests.servers.xray_api import BROKEN, HANGING, XRayAPI
-from xray_lambda import _guard, patch, unpatch
+from xray_lambda import _guard, patch, segment, unpatch
 from xray_lambda._context import current
 from xray_lambda._recorder import current_entity
 from xray_lambda.sampling.central import CentralSampler
+from xray_lambda.sampling.clients import DirectClient
 from xray_lambda.sampling.daemon import DaemonClient
 from xray_lambda.sampling.local import LocalSampler
 from xray_lambda.sampling.poller import Poller
@@ -95,8 +96,6 @@ def test_what_it_does_belongs_to_no_request(poller: Poller, step: Step) -> None:
     patch("threads")
     try:
         with capture(header=None) as traces:
-            from xray_lambda import segment
-
             with segment("request") as request:
                 request_of.set("the first request")
                 poller.start()
@@ -123,6 +122,27 @@ def test_its_calls_are_not_traced_nor_missed(caplog: pytest.LogCaptureFixture) -
         assert caplog.records == []
     finally:
         unpatch("http.client")
+
+
+def test_its_calls_straight_to_xray_are_not_traced_either(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    patch("botocore", "urllib3", "http.client")
+    try:
+        with capture(header=None, context_missing="RUNTIME_ERROR") as traces, XRayAPI() as api:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_XRAY", f"http://127.0.0.1:{api.port}")
+            with segment("request"):
+                sampler = CentralSampler(DirectClient(), LocalSampler(NO_LOCAL))
+                sampler.decide(SHOP)
+                api.wait_for(RULES)
+            sampler.close()
+        assert traces.one.names() == ("request", [])
+        assert [record for record in caplog.records if record.name == "xray_lambda"] == []
+    finally:
+        unpatch()
 
 
 def test_it_ends_when_it_is_told_to_and_does_not_begin_again(poller: Poller, step: Step) -> None:
