@@ -95,11 +95,10 @@ def test_many_first_requests_start_one_thread(poller: Poller, step: Step) -> Non
 def test_what_it_does_belongs_to_no_request(poller: Poller, step: Step) -> None:
     patch("threads")
     try:
-        with capture(header=None) as traces:
-            with segment("request") as request:
-                request_of.set("the first request")
-                poller.start()
-                assert step.called.wait(PATIENCE)
+        with capture(header=None) as traces, segment("request") as request:
+            request_of.set("the first request")
+            poller.start()
+            assert step.called.wait(PATIENCE)
         (asked_by, entity, _) = step.seen[0]
         assert asked_by is None
         assert not entity.sampled
