@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from compare import receive, server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
-    Case = Callable[[int], Awaitable[None]]  # answers as many requests
+    Case = Callable[[int], Coroutine[Any, Any, None]]  # answers as many requests
+    Maker = Callable[[int], Coroutine[Any, Any, Case]]  # makes it, for requests that are sampled or not
 
 HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={}"
 TRACEPARENT = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-0{}"
@@ -44,32 +45,42 @@ def main() -> None:
         print("\nCPU time added to one request, us:\n\n| request | bare | the other | xray_lambda | times less |")
         print("|---|---|---|---|---|", flush=True)
         for sampled in (1, 0):
-            for name, cases in (("ASGI", asgi_cases), ("aiohttp", aiohttp_cases)):
-                show(name + ("" if sampled else ", unsampled"), asyncio.run(measured(cases, sampled, rounds)))
+            for name, makers in (("ASGI", asgi_makers), ("aiohttp", aiohttp_makers)):
+                show(name + ("" if sampled else ", unsampled"), measured(makers(), sampled, rounds))
 
 
-async def measured(make: Callable[[int], Awaitable[dict[str, Case]]], sampled: int, rounds: int) -> dict[str, float]:
-    """Return the CPU time of one request in each case, in microseconds."""
-    cases = await make(sampled)
-    for case in cases.values():
-        await case(TIMES)
+def measured(makers: dict[str, Maker], sampled: int, rounds: int) -> dict[str, float]:
+    """Return the CPU time of one request in each case, in microseconds.
+
+    Each has an event loop of its own: aws-xray-sdk replaces its loop's task factory.
+    """
+    loops = {name: asyncio.new_event_loop() for name in makers}
+    cases = {name: loops[name].run_until_complete(make(sampled)) for name, make in makers.items()}
+    for name, case in cases.items():
+        loops[name].run_until_complete(case(TIMES))
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name in random.sample(list(cases), len(cases)):
             began = time.process_time_ns()
-            await cases[name](TIMES)
+            loops[name].run_until_complete(cases[name](TIMES))
             taken[name].append((time.process_time_ns() - began) / TIMES / 1e3)
+    for loop in loops.values():
+        loop.close()
     return {name: median(values) for name, values in taken.items()}
 
 
-async def asgi_cases(sampled: int) -> dict[str, Case]:
-    """Return a plain ASGI app: bare, and with each middleware."""
+def asgi_makers() -> dict[str, Maker]:
+    """Return what makes a plain ASGI app's cases: bare, and with each middleware."""
     from xray_lambda.web.asgi import XRayMiddleware  # noqa: PLC0415 - it reads the environment
 
     apps: dict[str, Any] = {"bare": hello, "xray_lambda": XRayMiddleware(hello, service="bench")}
     if find_spec("opentelemetry") and find_spec("opentelemetry.instrumentation"):
         apps["the other"] = _opentelemetry()
-    return {name: partial(_through_asgi, app, _scope(sampled)) for name, app in apps.items()}
+    return {name: partial(_asgi_case, app) for name, app in apps.items()}
+
+
+async def _asgi_case(app: Any, sampled: int) -> Case:
+    return partial(_through_asgi, app, _scope(sampled))
 
 
 async def hello(_scope: Any, _receive: Any, send: Any) -> None:
@@ -109,17 +120,21 @@ async def _through_asgi(app: Any, scope: dict[str, Any], times: int) -> None:
         await app(dict(scope), take, send)
 
 
-async def aiohttp_cases(sampled: int) -> dict[str, Case]:
-    """Return aiohttp's server with a plain handler: bare, and with each middleware."""
-    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415 - it reads the environment
-    from aws_xray_sdk.core.async_context import AsyncContext  # noqa: PLC0415
+def aiohttp_makers() -> dict[str, Maker]:
+    """Return what makes the cases of aiohttp's server with a plain handler: bare, and with each middleware."""
     from aws_xray_sdk.ext.aiohttp.middleware import middleware as peers_middleware  # noqa: PLC0415
 
     from xray_lambda.web.aiohttp import middleware  # noqa: PLC0415
 
-    xray_recorder.configure(service="bench", sampling=False, context=AsyncContext())
-    chains = {"bare": [], "the other": [peers_middleware], "xray_lambda": [middleware(service="bench")]}
-    return {name: await _aiohttp_case(chain, sampled) for name, chain in chains.items()}
+    async def peers(sampled: int) -> Case:
+        from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415
+        from aws_xray_sdk.core.async_context import AsyncContext  # noqa: PLC0415
+
+        xray_recorder.configure(service="bench", sampling=False, context=AsyncContext())
+        return await _aiohttp_case([peers_middleware], sampled)
+
+    ours = partial(_aiohttp_case, [middleware(service="bench")])
+    return {"bare": partial(_aiohttp_case, []), "the other": peers, "xray_lambda": ours}
 
 
 async def _aiohttp_case(middlewares: list[Any], sampled: int) -> Case:

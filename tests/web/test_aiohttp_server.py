@@ -152,6 +152,11 @@ def test_it_needs_no_options(traces: Traces) -> None:
     assert traces.one.names() == ("web", [("greet", [])])
 
 
+def test_a_function_of_the_programs_own_may_say_who_asked(traces: Traces) -> None:
+    ask(program(middleware(user=lambda request: request.headers["X-User"])), "/items/17", headers={"X-User": "ada"})
+    assert traces.one.document["user"] == "ada"
+
+
 def test_it_is_there_once_however_often_it_is_put(traces: Traces) -> None:
     inner = program(middleware(service="inner"))
     app = web.Application(middlewares=[middleware, middleware(service="second")])

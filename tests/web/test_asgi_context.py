@@ -180,6 +180,14 @@ def test_the_user_is_recorded_only_where_that_is_asked(traces: Traces, user: obj
     assert traces.one.document.get("user") == name
 
 
+def test_a_function_of_the_programs_own_may_say_who_asked(traces: Traces) -> None:
+    get(XRayMiddleware(hello, user=lambda scope: scope["path"][1:]), "/ada")
+    assert traces.one.document["user"] == "ada"
+    traces.clear()
+    get(XRayMiddleware(hello, user=lambda scope: None), user="bob")
+    assert "user" not in traces.one.document
+
+
 def test_behind_an_adapter_in_lambda_each_request_has_the_trace_of_its_own_header() -> None:
     """The Lambda Web Adapter hands requests to a server, whose process Lambda's runtime says nothing."""
 

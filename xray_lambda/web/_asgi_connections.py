@@ -12,6 +12,7 @@ from xray_lambda._document import MARK
 from xray_lambda._guard import swallow
 from xray_lambda.web._exchange import HEADER
 from xray_lambda.web._routes import template_of
+from xray_lambda.web.wsgi import say_user
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from xray_lambda.web._exchange import Exchange
-    from xray_lambda.web.asgi import Message, Receive, Scope, Send
+    from xray_lambda.web.asgi import Message, Receive, Scope, Send, User
 
 _HEADER = HEADER.lower().encode()
 # What frameworks and servers raise where the client is gone: Starlette the first and the last, uvicorn the second.
@@ -38,7 +39,7 @@ class Connection:
         "_broken", "_exchange", "_gone", "_last", "_receive", "_root_path", "_scope", "_send", "_user"
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: bool) -> None:
+    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: User) -> None:
         self._exchange = exchange
         self._scope = scope
         self._root_path = scope.get("root_path") or ""
@@ -135,9 +136,8 @@ class Connection:
     def _describe(self) -> None:
         """Record what is known at the end: the route, who asked, and whether the client was there to the end."""
         self._exchange.routed(template_of(self._scope, self._root_path))
-        name = _name_of(self._scope.get("user")) if self._user else None
-        if name is not None:
-            self._exchange.entity.user(name)
+        if self._user:
+            say_user(self._exchange, self._user, self._scope, _name_of(self._scope.get("user")))
 
 
 class Answer(Connection):
@@ -145,7 +145,7 @@ class Answer(Connection):
 
     __slots__ = ("_trailers",)
 
-    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: bool) -> None:
+    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: User) -> None:
         super().__init__(exchange, scope, receive, send, user=user)
         self._trailers = False
 
@@ -173,7 +173,7 @@ class Conversation(Connection):
 
     __slots__ = ("_code",)
 
-    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: bool) -> None:
+    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, user: User) -> None:
         super().__init__(exchange, scope, receive, send, user=user)
         self._code: int | None = None
 

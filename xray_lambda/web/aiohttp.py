@@ -14,6 +14,7 @@ from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_defa
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._frameworks import not_installed
+from xray_lambda.web.wsgi import say_user
 
 try:
     from aiohttp.web import HTTPException, StreamResponse, WebSocketResponse
@@ -22,10 +23,13 @@ except ImportError as error:
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any
 
     from aiohttp.typedefs import Handler, Middleware
     from aiohttp.web import Request
+
+    User = Callable[[Any], str | None]
 
 __all__ = ["middleware"]
 
@@ -48,6 +52,7 @@ def middleware(  # noqa: D103, F811 - the second overload
     hosts: str | None = None,
     ignore_paths: str | Iterable[str] = (),
     user_agent: bool = False,
+    user: User | None = None,
 ) -> Middleware: ...
 def middleware(  # noqa: F811 - what the overloads describe
     request: Request | None = None,
@@ -57,20 +62,21 @@ def middleware(  # noqa: F811 - what the overloads describe
     hosts: str | None = None,
     ignore_paths: str | Iterable[str] = (),
     user_agent: bool = False,
+    user: User | None = None,
 ) -> object:
     """Trace a server's requests: `middlewares=[middleware]` or `[middleware(service="shop", ignore_paths="/health*")]`.
 
-    `hosts="*.example.com"` lets those hosts name their segments; `user_agent=True` records that header. First in the
-    list it sees what the others answer; in a list of a sub-application too, it does nothing a second time.
+    `hosts="*.example.com"` lets those hosts name their segments; `user_agent=True` records that header, and
+    `user=function` whom it returns for a request. First in the list, it sees what the others answer.
     """
     if request is not None and handler is not None:
-        return _serve(_door, request, handler)
-    return _middleware(Door(service=service, hosts=hosts, ignore_paths=ignore_paths, user_agent=user_agent))
+        return _serve(_door, None, request, handler)
+    return _middleware(Door(service=service, hosts=hosts, ignore_paths=ignore_paths, user_agent=user_agent), user)
 
 
-def _middleware(door: Door) -> Middleware:
+def _middleware(door: Door, user: User | None) -> Middleware:
     async def xray_middleware(request: Request, handler: Handler) -> StreamResponse:
-        return await _serve(door, request, handler)
+        return await _serve(door, user, request, handler)
 
     vars(xray_middleware).update(_NEW_STYLE)
     return xray_middleware
@@ -80,14 +86,14 @@ _NEW_STYLE = {"__middleware_version__": 1}  # what `@aiohttp.web.middleware` say
 vars(middleware).update(_NEW_STYLE)
 
 
-async def _serve(door: Door, request: Request, handler: Handler) -> StreamResponse:
+async def _serve(door: Door, user: User | None, request: Request, handler: Handler) -> StreamResponse:
     """Let the program answer a request with its segment current."""
     if getattr(request, KEY, None) is not None:
         return await handler(request)
     token = _set_current(_get_current())
     exchange = opened(door, request)
     _put(request, KEY, exchange)  # among its own keys, newer ones want a `RequestKey`, which older ones do not have
-    watch = _Watch(exchange, request)
+    watch = _Watch(exchange, request, user)
     try:
         return await handler(request)
     except HTTPException:
@@ -145,11 +151,12 @@ class _Watch:
     is given what calls it. Its task is its own, and ends when the answer is sent, or when the client is gone.
     """
 
-    __slots__ = ("_error", "_exchange", "_request", "_websocket")
+    __slots__ = ("_error", "_exchange", "_request", "_user", "_websocket")
 
-    def __init__(self, exchange: Exchange, request: Request) -> None:
+    def __init__(self, exchange: Exchange, request: Request, user: User | None) -> None:
         self._exchange = exchange
         self._request = ref(request)  # which has us in its attributes
+        self._user = user
         self._websocket: WebSocketResponse | None = None
         self._error: BaseException | None = None
         try:
@@ -211,3 +218,5 @@ class _Watch:
             entity.metadata({"close_code": _ABNORMAL if code is None else code}, namespace=MARK)
         elif request.transport is None:
             entity.metadata({"disconnected": True}, namespace=MARK)
+        if self._user is not None and entity.sampled:
+            say_user(self._exchange, self._user, request, None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+    User = bool | Callable[[Any], str | None]
     App = Callable[..., Awaitable[None]]  # frameworks differ in what they call the three things that it takes
 
 __all__ = ["XRayMiddleware"]
@@ -36,7 +37,8 @@ class XRayMiddleware:
     """Wraps an ASGI app: `XRayMiddleware(app, service="shop")` or `app.add_middleware(XRayMiddleware, service="shop")`.
 
     `hosts="*.example.com"` lets those hosts name their segments; `ignore_paths="/health*"` leaves requests alone;
-    `user_agent=True` records that header, `user=True` whom an authentication middleware found, `scope["user"]`.
+    `user_agent=True` records that header, `user=True` whom an authentication middleware found, `scope["user"]`, and
+    `user=function` whom it returns for a scope.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class XRayMiddleware:
         hosts: str | None = None,
         ignore_paths: str | Iterable[str] = (),
         user_agent: bool = False,
-        user: bool = False,
+        user: User = False,
     ) -> None:
         self.app = app
         self.door = Door(service=service, hosts=hosts, ignore_paths=ignore_paths, user_agent=user_agent)
