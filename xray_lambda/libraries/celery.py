@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _STACK = "celery"
 _OURS = (_header.NAME, _header.TRACEPARENT)
+_OURS_IN_LOWER_CASE = frozenset(name.lower() for name in _OURS)
 # What is open for the run of a task, by its request; what was current before; and the exception then being handled.
 _running: WeakKeyDictionary[Any, tuple[Entity, Entity | None, BaseException | None]] = WeakKeyDictionary()
 
@@ -105,9 +106,10 @@ def send_along(sender: object = None, headers: Any = None, routing_key: object =
     """Put the trace into a message's headers, which are the message's own; in place of those that a retry has."""
     name, entity = str(sender), current_entity()
     found = [] if type(entity) is Quiet else outgoing(entity, name, _what(name))
-    for key in [key for key in headers if found and str(key).lower() in {one.lower() for one in _OURS}]:
-        del headers[key]
-    headers.update(found)
+    if found:
+        for key in [key for key in headers if str(key).lower() in _OURS_IN_LOWER_CASE]:
+            del headers[key]
+        headers.update(found)
     if isinstance(entity, Broker):
         about = {"task_id": headers.get("id"), "queue": routing_key, "eta": headers.get("eta")}
         told = {key: value for key, value in about.items() if value is not None}
