@@ -22,10 +22,10 @@ INSTALLED = {
         "aiohttp_server", "asgi_fastapi", "asgi_servers", "asgi_services", "asgi_starlette", "bottle", "django",
         "flask", "gunicorn", "mangum", "pages",
     },
-    "newest-web": {"asgi_hypercorn", "asgi_quart"},
+    "newest-web": {"asgi_hypercorn", "asgi_page", "asgi_quart"},
 }  # fmt: skip
 IMPORTED_AS = {
-    "aiohttp_server": "aiohttp", "asgi_fastapi": "fastapi", "asgi_hypercorn": "hypercorn", "asgi_quart": "quart",
+    "aiohttp_server": "aiohttp", "asgi_fastapi": "fastapi", "asgi_hypercorn": "hypercorn", "asgi_page": "quart", "asgi_quart": "quart",
     "asgi_servers": "uvicorn", "asgi_services": "fastapi", "asgi_starlette": "starlette", "pages": "django",
 }  # fmt: skip
 
