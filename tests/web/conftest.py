@@ -25,8 +25,9 @@ INSTALLED = {
     "newest-web": {"asgi_hypercorn", "asgi_page", "asgi_quart"},
 }  # fmt: skip
 IMPORTED_AS = {
-    "aiohttp_server": "aiohttp", "asgi_fastapi": "fastapi", "asgi_hypercorn": "hypercorn", "asgi_page": "quart", "asgi_quart": "quart",
-    "asgi_servers": "uvicorn", "asgi_services": "fastapi", "asgi_starlette": "starlette", "pages": "django",
+    "aiohttp_server": "aiohttp", "asgi_fastapi": "fastapi", "asgi_hypercorn": "hypercorn", "asgi_page": "quart",
+    "asgi_quart": "quart", "asgi_servers": "uvicorn", "asgi_services": "fastapi", "asgi_starlette": "starlette",
+    "pages": "django",
 }  # fmt: skip
 
 
