@@ -46,9 +46,8 @@ async def finished(viewer: Viewer, condition: Condition) -> AsyncIterator[dict[s
 
 
 def _read(viewer: Viewer, trace_id: str, condition: Condition, patient: bool) -> dict[str, Any] | None:  # noqa: FBT001 - passed by to_thread
-    rows = viewer.store.query(
-        f"trace_id = ? AND (? OR NOT in_progress) AND ({condition.sql})", (trace_id, patient, *condition.parameters)
-    )
+    where = f"(? OR NOT in_progress) AND ({condition.sql})"
+    rows = viewer.store.query(where, (patient, *condition.parameters), among=[trace_id])
     return {"trace_id": trace_id, "summary": rows[0], "documents": viewer.store.trace(trace_id)} if rows else None
 
 
