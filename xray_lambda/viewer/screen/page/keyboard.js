@@ -1,5 +1,5 @@
-// Keys: one table per view, the innermost first. What is typed into a field is the field's, but for Escape.
-import { useEffect, useRef } from "./html.js";
+// Keys: a table for each part of the page that has some, the latest first. What is typed into a field is the field's, but for Escape.
+import { useLayoutEffect, useRef } from "./html.js";
 
 /** @type {Array<{ current: Record<string, (event: KeyboardEvent) => void> }>} */
 const tables = [];
@@ -28,7 +28,7 @@ addEventListener("keydown", pressed);
 export function useKeys(table) {
   const latest = useRef(table);
   latest.current = table;
-  useEffect(() => {
+  useLayoutEffect(() => {
     tables.push(latest);
     return () => void tables.splice(tables.indexOf(latest), 1);
   }, []);
