@@ -16,6 +16,7 @@ ROWS: dict[str, tuple[str | None, str, object, object, object, object]] = {
         "AWS_XRAY_DAEMON_ADDRESS", "10.0.0.1:2001", "10.0.0.1:2001", "[::1]:2002", "[::1]:2002", "127.0.0.1:2000",
     ),
     "emitter": ("XRAY_LAMBDA_EMITTER", " Direct ", "direct", "auto", "auto", "udp"),
+    "exit_seconds": ("XRAY_LAMBDA_EXIT_SECONDS", "10", 10, 0, 0, 2),
     "service": ("AWS_XRAY_TRACING_NAME", " shop ", "shop", "desk", "desk", None),
     "service_version": ("XRAY_LAMBDA_SERVICE_VERSION", "1.2-rc1", "1.2-rc1", "v3", "v3", None),
     "host": ("XRAY_LAMBDA_HOST", " EC2, ecs", ("ecs", "ec2"), "none", (), HOSTS),
@@ -109,6 +110,7 @@ BAD = {
     "AWS_XRAY_SDK_ENABLED": ("enabled", "perhaps", "expected true or false"),
     "AWS_XRAY_DAEMON_ADDRESS": ("daemon_address", "nowhere", "expected host:port with a port from 1 to 65535"),
     "XRAY_LAMBDA_EMITTER": ("emitter", "tcp", "expected udp, direct or auto"),
+    "XRAY_LAMBDA_EXIT_SECONDS": ("exit_seconds", "2.5", "expected a whole number, 0 or more"),
     "XRAY_LAMBDA_HOST": ("host", "ec2,moon", "expected auto, none, or of elastic_beanstalk, eks, ecs, ec2"),
     "XRAY_LAMBDA_STREAM_SECONDS": ("stream_seconds", "10s", "expected a whole number, 0 or more"),
     "AWS_XRAY_CONTEXT_MISSING": (

@@ -38,7 +38,7 @@ FLOORS = (
     ("_objects",),
     ("_config", "_scalars"),
     ("viewer",),  # a house apart: below the commands that start it, and nothing of the tracer below it
-    ("_version", "_callables", "_guard", "_header", "_ids", "_thirdparty"),
+    ("_version", "_callables", "_guard", "_header", "_ids", "_loading", "_thirdparty"),
 )
 # Modules that a function may import, since few programs come to need them and a cold start pays for each.
 LATE = {

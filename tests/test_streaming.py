@@ -148,6 +148,22 @@ def test_the_subsegment_of_a_long_invocation_streams_too(clock: Clock) -> None:
     assert traces.one.names() == ("handler", [("one", []), ("two", [])])
 
 
+def test_what_was_announced_at_its_start_is_not_announced_again(clock: Clock) -> None:
+    from xray_lambda import traced_handler
+
+    @traced_handler
+    def handler(event: object, context: object) -> None:
+        work("one", clock, 11)
+
+    with capture(HEADER, clock=clock, early=True) as traces:
+        handler({}, None)
+    assert sent(traces) == [
+        ("handler", "subsegment in progress"),
+        ("one", "subsegment"),
+        ("handler", "subsegment"),
+    ]
+
+
 def test_a_child_that_outlives_its_long_parent_does_not_announce_what_has_ended(server: Traces, clock: Clock) -> None:
     with segment("worker"):
         parent = subsegment("parent")

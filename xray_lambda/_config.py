@@ -226,6 +226,8 @@ SETTINGS = (
             "where the X-Ray daemon listens"),
     Setting("emitter", ("XRAY_LAMBDA_EMITTER",), parse_emitter, "udp",
             "how documents go to X-Ray: udp to the daemon, direct, or auto; Lambda's go to its daemon"),
+    Setting("exit_seconds", ("XRAY_LAMBDA_EXIT_SECONDS",), parse_count, 2,
+            "how long the end of a program waits for direct to send what is left"),
     Setting("service", ("AWS_XRAY_TRACING_NAME", "POWERTOOLS_SERVICE_NAME"), parse_text, None,
             "the service's name: annotation Service in Lambda, segment name elsewhere"),
     Setting("service_version", ("XRAY_LAMBDA_SERVICE_VERSION",), parse_text, None,
@@ -281,6 +283,7 @@ class Config:
     enabled: bool
     daemon_address: DaemonAddress
     emitter: str
+    exit_seconds: int
     service: str | None
     service_version: str | None
     host: tuple[str, ...]

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import tracemalloc
@@ -104,6 +105,35 @@ def test_the_caller_never_waits_for_x_ray(emitter_for: Make) -> None:
     xray.open.set()
     assert emitter.flush(PATIENCE)
     assert sorted(map(int, xray.documents)) == list(range(100))
+
+
+def test_sending_calls_two_functions_and_no_more(emitter_for: Make) -> None:
+    """The house's count of instructions; it may only fall."""
+    emitter = emitter_for(FakeXRay(), window=PATIENCE)
+    emitter.send("a")
+    while emitter._asleep:
+        time.sleep(0.001)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, argument: calls.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        emitter.send("b")
+    finally:
+        sys.setprofile(None)
+    assert calls == ["send", "put"]
+
+
+def test_at_the_end_of_the_program_the_thread_falls_silent(emitter_for: Make, caplog: pytest.LogCaptureFixture) -> None:
+    xray = FakeXRay(LATER)
+    emitter = emitter_for(xray, exit_seconds=0.05)
+    emitter.send("a")
+    emitter.end()
+    assert said(caplog) == [("WARNING", "xray_lambda: 1 documents are lost: the program ended before X-Ray took them")]
+    before = len(xray.batches)
+    xray.wait_for(before + 3)
+    xray.answer(REFUSED)
+    xray.wait_for(before + 6)
+    assert len(said(caplog)) == 1
+    xray.answer(SENT)
 
 
 def test_no_thread_is_started_before_the_first_document(emitter_for: Make) -> None:
@@ -212,7 +242,7 @@ def test_a_refusal_is_told_once_with_what_to_do_and_is_got_over(
     assert emitter.lost == 0
     [(level, text)] = said(caplog)
     assert level == "WARNING"
-    assert "AccessDeniedException: no. What to do: allow it." in text
+    assert "AccessDeniedException: no. What to do: allow it. Told once" in text
 
 
 def test_flushing_does_not_wait_for_what_is_refused(

@@ -35,6 +35,7 @@ def x_ray() -> Iterator[Service]:
         pytest.param([*GUNICORN, "-w", "2"], id="gunicorn"),
         pytest.param([*GUNICORN, "-w", "2", "--threads", "3"], id="gunicorn with threads"),
         pytest.param([*GUNICORN, "-w", "2", "--preload"], id="gunicorn preloading"),
+        pytest.param([*GUNICORN, "-w", "2", "-k", "gevent"], id="gunicorn with gevent"),
         pytest.param([*UVICORN, "--log-level", "error"], id="uvicorn"),
     ],
 )

@@ -207,6 +207,25 @@ def test_a_segment_reaches_x_ray_while_the_libraries_on_its_way_are_patched(
     assert (second["name"], [child["name"] for child in second["subsegments"]]) == ("nightly", ["first"])
 
 
+def test_documents_outlast_an_x_ray_that_throttles_hangs_closes_and_fails(
+    x_ray: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xray_lambda._emitters.direct._FIRST_PAUSE", 0.001)
+    bad = [refusal(429, "ThrottledException"), NOTHING, CLOSED, refusal(503, "ServiceUnavailable")]
+    x_ray.answers[:] = [*bad, Answer(200, {"UnprocessedTraceSegments": []})]
+    configure(emitter="direct")
+    with segment("nightly"):
+        pass
+    emitter = _recorder.active().emitter
+    assert isinstance(emitter, DirectEmitter)
+    assert emitter.flush(PATIENCE)
+    configure(emitter="udp")
+    bodies = [request.body for request in x_ray.received]
+    assert bodies == [bodies[0]] * 5
+    assert checked(x_ray.received[0].json["TraceSegmentDocuments"][0])["name"] == "nightly"
+    assert emitter.lost == 0
+
+
 @pytest.mark.full
 def test_traces_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.servers.moto import moto_server

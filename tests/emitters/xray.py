@@ -27,8 +27,12 @@ class FakeXRay:
         self.threads: set[str] = set()
         self.open = threading.Event()  # cleared, it holds every batch up
         self.open.set()
+        self.prepared = 0
         self.forks = 0
         self.closed = False
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def put(self, documents: list[str]) -> Outcome:
         self.threads.add(threading.current_thread().name)

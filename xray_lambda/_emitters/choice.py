@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - see _loading
 import logging
 import socket
 from typing import TYPE_CHECKING
 
 from xray_lambda._emitters import endings
-from xray_lambda._emitters.direct import WINDOW_SECONDS, DirectEmitter
+from xray_lambda._emitters.direct import EXIT_SECONDS, WINDOW_SECONDS, DirectEmitter
 from xray_lambda._emitters.notices import Notices
 from xray_lambda._emitters.service import SENT, XRay
 from xray_lambda._emitters.udp import UDPEmitter
@@ -25,8 +26,11 @@ PROBE_SECONDS = 1.0
 
 def emitter_for(config: Config) -> DirectEmitter | AutoEmitter:
     """Return the emitter for `direct` or `auto`."""
-    endings.watch_sigterm()  # here too, since the first document may come from another thread than the main one
-    return DirectEmitter() if config.emitter == "direct" else AutoEmitter(config.daemon_address)
+    if config.enabled:
+        endings.watch_sigterm()  # here too, since the first document may come from another thread than the main one
+    if config.emitter == "direct":
+        return DirectEmitter(exit_seconds=config.exit_seconds)
+    return AutoEmitter(config.daemon_address, exit_seconds=config.exit_seconds)
 
 
 def listens(address: DaemonAddress) -> bool:
@@ -41,7 +45,7 @@ def listens(address: DaemonAddress) -> bool:
 class Either:
     """The daemon where one listens, else X-Ray: where the background thread puts batches of documents.
 
-    It looks before the first one. Without a daemon it looks again whenever X-Ray has taken nothing, since one that
+    It looks when it is first needed. Without a daemon it looks again whenever X-Ray has taken nothing, since one that
     belongs to us may start after us. `found` is called when there is one.
     """
 
@@ -59,6 +63,12 @@ class Either:
         self._looks = True
         self._daemon: UDPEmitter | None = None
 
+    def prepare(self) -> None:
+        """Look, and make X-Ray's client where it is needed."""
+        self._look()
+        if self._daemon is None:
+            self._x_ray.prepare()
+
     def put(self, documents: list[str]) -> Outcome:
         """Put a batch where it can go."""
         if self._looks:
@@ -73,6 +83,8 @@ class Either:
 
     def _look(self) -> None:
         self._looks = False
+        if self._daemon is not None:  # as it was found in the parent of a fork
+            return
         if self._listens(self._address):
             self._daemon = self._found()
         what = "no daemon, so that documents go straight to X-Ray" if self._daemon is None else "a daemon"
@@ -102,11 +114,12 @@ class AutoEmitter:
         *,
         listens: Callable[[DaemonAddress], bool] = listens,
         window: float = WINDOW_SECONDS,
+        exit_seconds: float = EXIT_SECONDS,
     ) -> None:
         notices = Notices()
         self._udp = UDPEmitter(address)
         either = Either(address, x_ray or XRay(notices=notices), listens, self._use_daemon)
-        self._direct = DirectEmitter(either, window=window, notices=notices)
+        self._direct = DirectEmitter(either, window=window, exit_seconds=exit_seconds, notices=notices)
         self.send = self._direct.send
 
     def _use_daemon(self) -> UDPEmitter:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     class Service(Protocol):
         """What takes a batch of documents: X-Ray."""
 
+        def prepare(self) -> None: ...
         def put(self, documents: list[str]) -> Outcome: ...
         def close(self) -> None: ...
         def start_anew(self) -> None: ...
@@ -59,14 +60,17 @@ class DirectEmitter:
         service: Service | None = None,
         *,
         window: float = WINDOW_SECONDS,
+        exit_seconds: float = EXIT_SECONDS,
         backlog: Callable[[], Backlog] = Backlog,
         notices: Notices | None = None,
     ) -> None:
         self._notices = notices or Notices()
         self._service = service or XRay(notices=self._notices)
         self._window = window
+        self.exit_seconds = exit_seconds
         self._new_backlog = backlog
         self._closed = False
+        self._advised: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -123,6 +127,7 @@ class DirectEmitter:
 
     def _run(self) -> None:
         current.set(UNTRACED)  # what we call is no part of the program's traces
+        self._service.prepare()
         while not self._closed or self._backlog:
             try:
                 self._gather()
@@ -204,12 +209,17 @@ class DirectEmitter:
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.kind == "refused":
-            message = "xray_lambda: X-Ray cannot be sent to: %s. What to do: %s. Told once; tried again by and by."
-            say_once(logging.WARNING, f"direct {outcome.advice}", message, outcome.why, outcome.advice)
+            self._tell_what_to_do(outcome)
         else:
             message = "X-Ray does not answer as it should; documents wait and are sent again: %s"
             self._notices.say(logging.INFO, "later", message, outcome.why)
         self._tell_drops()
+
+    def _tell_what_to_do(self, outcome: Outcome) -> None:
+        if outcome.advice not in self._advised:
+            self._advised.add(outcome.advice)
+            message = "X-Ray cannot be sent to: %s. What to do: %s. Told once; tried again by and by"
+            self._notices.say(logging.WARNING, outcome.advice, message, outcome.why, outcome.advice)
 
     def _tell_drops(self) -> None:
         dropped = self._backlog.dropped
@@ -240,9 +250,10 @@ class DirectEmitter:
             self._rouse()
 
     def end(self) -> None:
-        """Send what waits, at the end of the process; what is not gone within two seconds is lost, and counted."""
-        if not self.flush(EXIT_SECONDS):
+        """Send what waits, at the end of the process; what is not gone within `exit_seconds` is lost, and counted."""
+        if not self.flush(self.exit_seconds):
             self._lose(len(self._backlog) + self._under_way, "the program ended before X-Ray took them%s")
+        self._notices.end()
 
     def close(self) -> None:
         """End the thread when it has sent what waits."""

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-# What X-Ray takes 20 ms for, once the client is made, which takes half a second on a small machine.
-OWN_HANDLER_SECONDS = 1.0
-
-
 class Ending(Protocol):
-    """What has something to do at the end."""
+    """What has something to do at the end, which takes `exit_seconds` at most."""
+
+    @property
+    def exit_seconds(self) -> float: ...
 
     def end(self) -> None:
         """Send what waits, within a bounded time."""
@@ -63,7 +62,7 @@ def _watch_forks() -> None:
 
 
 def _start_anew() -> None:
-    _all("start_anew")
+    _each(lambda emitter: emitter.start_anew())
 
 
 def _watch_multiprocessing(emitter: Ending) -> None:
@@ -77,9 +76,9 @@ def _watch_multiprocessing(emitter: Ending) -> None:
 def watch_sigterm() -> None:
     """Have SIGTERM send what waits first; then it does what it does by now.
 
-    Where that is to end the process at once, documents get two seconds, and a second SIGTERM ends it for good. Before
-    a handler of the program's own they get one: uvicorn's, for one, ends the process without a word when it is done.
-    Ignored signals stay ignored, and what C code has put there stays. Only the main thread can do this.
+    Where that is to end the process at once, documents get `exit_seconds`, and a second one ends it for good. Before
+    a handler of the program's own they get half as long: uvicorn's, for one, ends the process without a word. Ignored
+    signals stay ignored, and what C code has put there stays. Only the main thread can do this.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -98,12 +97,12 @@ _MARK = "__xray_lambda_sigterm__"
 # A function, not an object: `_guard.is_from_a_signal` knows handlers by their code.
 def _on_term(before: object) -> Callable[[int, FrameType | None], object]:
     def on_term(number: int, frame: FrameType | None) -> object:
-        _all("hurry")
+        _each(lambda emitter: emitter.hurry())
         if callable(before):
-            _all("flush", OWN_HANDLER_SECONDS)
+            _each(lambda emitter: emitter.flush(emitter.exit_seconds / 2))
             return before(number, frame)
         signal.signal(number, signal.SIG_DFL)
-        _all("end")
+        _each(lambda emitter: emitter.end())
         os.kill(os.getpid(), number)
         return None
 
@@ -111,9 +110,9 @@ def _on_term(before: object) -> Callable[[int, FrameType | None], object]:
     return on_term
 
 
-def _all(method: str, *values: object) -> None:
+def _each(call: Callable[[Ending], object]) -> None:
     for emitter in list(_watched):
         try:
-            getattr(emitter, method)(*values)
+            call(emitter)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)

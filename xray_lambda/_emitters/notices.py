@@ -20,12 +20,19 @@ class Notices:
     def __init__(self, every: float = EVERY_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._every = every
         self._clock = clock
+        self._is_over = False
         self._said: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
+
+    def end(self) -> None:
+        """Say nothing any more: what writes to stderr while Python ends may end it with a fatal error."""
+        self._is_over = True
 
     def say(self, level: int, kind: str, message: str, *values: object) -> None:
         """Log `message` unless the same kind was logged a short while ago; for one thread at a time."""
         now = self._clock()
+        if self._is_over:
+            return
         if kind in self._said and now - self._said[kind] < self._every:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import atexit
+import encodings.idna  # noqa: F401 - see _loading
 import logging
 import os
 import threading

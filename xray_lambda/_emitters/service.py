@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from xray_lambda._emitters.notices import Notices
+from xray_lambda._loading import loading
 from xray_lambda._version import VERSION
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 # Seconds. X-Ray answers in some 20 ms; what is slower is tried again.
 CONNECT_TIMEOUT = 2
 READ_TIMEOUT = 5
-
-_FORK_PATIENCE = 5.0
 
 _THROTTLES = frozenset((
     "ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded",
@@ -53,12 +50,19 @@ SENT = Outcome("sent")
 
 
 class XRay:
-    """X-Ray, to which a batch of documents is put; its client is made at the first one, and again after a fork."""
+    """X-Ray, to which batches of documents are put; its client is made when it is wanted, and again after a fork."""
 
     def __init__(self, make_client: Callable[[], Any] | None = None, notices: Notices | None = None) -> None:
         self._make_client = make_client or client
         self._notices = notices or Notices()
         self._client: Any = None
+
+    def prepare(self) -> None:
+        """Make the client, while documents gather; whatever fails, the first batch meets it again. Never raises."""
+        try:
+            self._client = self._client or self._make_client()
+        except Exception:  # noqa: BLE001 - see there
+            return
 
     def put(self, documents: list[str]) -> Outcome:
         """Put a batch; never raises. What X-Ray does not process of it is told in the log."""
@@ -135,19 +139,12 @@ def _answered(response: Any, why: str) -> Outcome:
     return Outcome("rejected", why)
 
 
-# Held while the client is made: a fork in the midst of an import would leave the child, whose program may want
-# botocore as well, with modules that are half there and locked for ever.
-_loading = threading.RLock()
-_forking = threading.local()
-
-
 def client() -> Any:
     """Return botocore's client for X-Ray, with the region, credentials and endpoint of its own chain.
 
     One attempt each: who calls tries again, and knows when to stop. Takes some 0.3 s.
     """
-    _guard_forks()
-    with _loading:
+    with loading():
         from botocore.config import Config  # noqa: PLC0415 - tens of ms, in a thread that nobody waits for
         from botocore.session import Session  # noqa: PLC0415 - the same
 
@@ -174,22 +171,3 @@ def region(session: Any, environ: Any) -> str | None:
         return IMDSRegionProvider(session).provide()  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001 - no instance, or a botocore that has it otherwise: NoRegionError says what to do
         return None
-
-
-@cache
-def _guard_forks() -> None:
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
-
-
-def _before_fork() -> None:
-    _forking.held = _loading.acquire(timeout=_FORK_PATIENCE)
-
-
-def _after_fork() -> None:
-    if _forking.held:
-        _loading.release()
-
-
-def _in_child() -> None:
-    global _loading  # noqa: PLW0603 - a thread of the parent's may hold it
-    _loading = threading.RLock()

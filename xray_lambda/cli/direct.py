@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xray_lambda._emitters import service
+
 if TYPE_CHECKING:
     from xray_lambda._config import Config
 
@@ -21,8 +23,6 @@ def look(config: Config, *, inside: bool) -> Finding | None:
     """Look, where the settings may need it; X-Ray itself is not asked. Credentials may be asked for, on an instance."""
     if config.emitter == "udp" or inside:
         return None
-    from xray_lambda._emitters import service  # noqa: PLC0415 - botocore, which few look-ups need
-
     try:
         client = service.client()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the program would meet
@@ -35,7 +35,7 @@ def look(config: Config, *, inside: bool) -> Finding | None:
 
 def _method() -> str | None:
     """Return how credentials were found: env, container-role, iam-role, shared-credentials-file..."""
-    from botocore.session import Session  # noqa: PLC0415 - see above
+    from botocore.session import Session  # noqa: PLC0415 - dear, and few look-ups need it
 
     try:
         found: Any = Session().get_credentials()

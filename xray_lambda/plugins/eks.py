@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xray_lambda._loading import loading
 from xray_lambda.plugins._ask import Deadline, NoAnswerError, ask_json
 from xray_lambda.plugins._texts import part, texts
 
@@ -71,7 +72,8 @@ class _Api:
 
     def _trusting(self) -> SSLContext:
         """Return what trusts the cluster's own authority, and no other."""
-        import ssl  # noqa: PLC0415 - for EKS alone
+        with loading():
+            import ssl  # noqa: PLC0415 - for EKS alone
 
         self._tls = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
         return self._tls
