@@ -124,6 +124,13 @@ def test_the_trace_goes_along_with_the_tasks_that_are_named(app: Any, inject_to:
     assert traces.one.names() == ("handler", [("shop.add", [])])
 
 
+def test_a_message_of_the_first_protocol_is_sent_as_ever(app: Any) -> None:
+    app.conf.task_protocol = 1
+    with capture() as traces, subsegment("handler"):
+        app.send_task("shop.add", (1, 2), queue="stock")
+    assert traces.find("shop.add").metadata == {"celery": {"queue": "stock"}}
+
+
 def test_each_task_of_a_group_is_sent_by_itself_and_of_a_chain_the_first_one(app: Any) -> None:
     add = app.tasks["shop.add"]
     with capture() as traces, subsegment("handler"):
