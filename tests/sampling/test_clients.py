@@ -107,6 +107,17 @@ def test_a_forked_child_makes_a_client_of_its_own() -> None:
     assert kept is not client._client
 
 
+def test_a_forked_child_does_not_talk_through_its_parents_connections(api: XRayAPI, clock: Clock) -> None:
+    client = DirectClient()
+    stepped = Stepped(api, clock, client=client)
+    stepped.step()
+    parents = client._client
+    stepped.sampler.start_anew()
+    stepped.step()
+    assert client._client is not parents
+    assert api.asked(RULES) == 2
+
+
 class Ways:
     """A daemon at a port, and a way past it that says so."""
 
