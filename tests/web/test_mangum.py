@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lambda_runtime.documents import cold, plain
+from tests.lambda_runtime.documents import cold, handled, plain
 from tests.lambda_runtime.runtime import invoke
-from tests.lambda_runtime.runtime_api import PARENT, ROOT, SAMPLED, Invocation
+from tests.lambda_runtime.runtime_api import PARENT, ROOT, SAMPLED, Answer, Invocation
 
 if TYPE_CHECKING:
     from tests.emitters.daemon import Document
-    from tests.lambda_runtime.runtime import Outcome
 
 pytestmark = pytest.mark.full
 
@@ -23,7 +22,7 @@ PROGRAM = """
     from xray_lambda.web.asgi import XRayMiddleware
 
     app = FastAPI()
-    app.add_middleware(XRayMiddleware, service="shop")
+    app.add_middleware(XRayMiddleware, service="shop", ignore_paths="/health*")
 
     def mail():
         with subsegment("mail"):
@@ -65,9 +64,41 @@ def request(path: str, trace: str | None = None) -> dict[str, Any]:
     }
 
 
-def call(source: str, *invocations: Invocation) -> Outcome:
+UNSAMPLED = SAMPLED.replace("Sampled=1", "Sampled=0")
+OWN = f"Root={OURS};Parent={PARENT};Sampled=1"
+INVOCATIONS = {
+    "item": Invocation(event=request("/items/17")),
+    "mail": Invocation(event=request("/items/18")),
+    "failing": Invocation(event=request("/failing")),
+    "health": Invocation(event=request("/health")),
+    "unsampled": Invocation(UNSAMPLED, request("/items/17", OWN)),
+    "undecided": Invocation(f"Root={ROOT};Lineage=a:1", request("/items/17", OWN)),
+    "without a header": Invocation(None, request("/items/17", OWN)),
+}
+
+
+def answers(source: str) -> dict[str, Answer]:
+    """Return what came of each of `INVOCATIONS`, all in one process."""
     # Mangum asks for the loop as Python 3.14 no longer likes it.
-    return invoke(source, *invocations, env={"PYTHONWARNINGS": "ignore"})
+    outcome = invoke(source, *INVOCATIONS.values(), env={"PYTHONWARNINGS": "ignore"})
+    assert all(answer.kind == "response" for answer in outcome.answers), outcome
+    return dict(zip(INVOCATIONS, outcome.answers, strict=True))
+
+
+@pytest.fixture(scope="module")
+def bare() -> dict[str, Answer]:
+    return answers(PLAIN)
+
+
+@pytest.fixture(scope="module")
+def traced() -> dict[str, Answer]:
+    return answers(TRACED)
+
+
+@pytest.fixture(params=["bare", "traced"])
+def either(request: pytest.FixtureRequest) -> dict[str, Answer]:
+    found: dict[str, Answer] = request.getfixturevalue(request.param)
+    return found
 
 
 def shop(number: int, **more: Any) -> Document:
@@ -91,66 +122,57 @@ def without_lengths(documents: Any) -> Any:
     return documents
 
 
-def test_a_request_is_a_subsegment_of_the_traced_handler() -> None:
-    outcome = call(TRACED, Invocation(event=request("/items/17")))
-    (answer,) = outcome.bodies
-    assert answer["statusCode"] == 200
-    assert "x-amzn-trace-id" not in answer["headers"]  # Lambda and API Gateway answer for the trace
-    assert f"Root={ROOT};Parent=" in answer["body"]
-    assert without_lengths(plain(outcome.documents)) == [cold(subsegments=[shop(17)])]
+PLACE = {"type": "subsegment", "trace_id": ROOT, "parent_id": PARENT}
 
 
-def test_without_the_decorator_it_hangs_below_lambdas_own_segment() -> None:
-    outcome = call(PLAIN, Invocation(event=request("/items/17")), Invocation(event=request("/items/18")))
-    assert [body["statusCode"] for body in outcome.bodies] == [200, 200]
-    place = {"type": "subsegment", "trace_id": ROOT, "parent_id": PARENT}
-    first, second = without_lengths(plain([answer.documents for answer in outcome.answers]))
-    assert first == [{**place, **shop(17)}]
-    assert second == [
-        {**place, **shop(18, id="#1")},
-        {**place, "parent_id": "#1", "name": "mail"},  # which ran after the answer, and before the invocation's end
+def test_a_request_is_a_subsegment_of_the_traced_handler(traced: dict[str, Answer]) -> None:
+    answer = traced["item"]
+    assert answer.body["statusCode"] == 200
+    assert f"Root={ROOT};Parent=" in answer.body["body"]
+    assert without_lengths(plain(answer.documents)) == [cold(subsegments=[shop(17)])]
+
+
+def test_without_the_decorator_it_hangs_below_lambdas_own_segment(bare: dict[str, Answer]) -> None:
+    assert without_lengths(plain(bare["item"].documents)) == [{**PLACE, **shop(17)}]
+
+
+def test_what_runs_after_the_answer_hangs_below_the_request_and_is_sent_in_time(
+    traced: dict[str, Answer], bare: dict[str, Answer]
+) -> None:
+    mail, handler = traced["mail"].documents
+    assert (mail["name"], mail["parent_id"]) == ("mail", handler["subsegments"][0]["id"])
+    assert without_lengths(plain(bare["mail"].documents)) == [
+        {**PLACE, **shop(18, id="#1")},
+        {**PLACE, "parent_id": "#1", "name": "mail"},
     ]
 
 
-def test_what_runs_after_the_answer_hangs_below_the_request() -> None:
-    outcome = call(TRACED, Invocation(event=request("/items/18")))
-    mail, handler = outcome.documents
-    assert (mail["name"], mail["parent_id"]) == ("mail", handler["subsegments"][0]["id"])
-
-
-@pytest.mark.parametrize("source", [PLAIN, TRACED], ids=["plain", "traced"])
-def test_an_exception_is_recorded_once(source: str) -> None:
-    outcome = call(source, Invocation(event=request("/failing")))
-    (document,) = outcome.documents
-    assert outcome.bodies[0]["statusCode"] == 500
-    door = document if source is PLAIN else document["subsegments"][0]
+def test_an_exception_is_recorded_once(either: dict[str, Answer]) -> None:
+    (document,) = either["failing"].documents
+    assert either["failing"].body["statusCode"] == 500
+    door = document if document["name"] == "shop" else document["subsegments"][0]
     assert door["fault"] is document["fault"] is True
     assert [exception["message"] for exception in door["cause"]["exceptions"]] == ["sold out"]
     assert door["http"]["response"]["status"] == 500
     assert str(document).count("sold out") == 1
 
 
-@pytest.mark.parametrize("header", [None, f"Root={ROOT};Lineage=a:1"], ids=["none", "no decision"])
-def test_the_requests_own_header_counts_where_the_runtime_has_none(header: str | None) -> None:
-    trace = f"Root={OURS};Parent={PARENT};Sampled=1"
-    outcome = call(PLAIN, Invocation(header, request("/items/17", trace)))
-    if header is not None:  # the runtime's word counts, whatever it is
-        assert outcome.documents == []
-        return
-    (document,) = outcome.documents
+def test_the_requests_own_header_counts_where_the_runtime_has_none(bare: dict[str, Answer]) -> None:
+    (document,) = bare["without a header"].documents
     assert (document["trace_id"], document["parent_id"], document["name"]) == (OURS, PARENT, "shop")
-    assert f"Root={OURS};Parent={document['subsegments'][0]['id']};Sampled=1" in outcome.bodies[0]["body"]
+    header = f"Root={OURS};Parent={document['subsegments'][0]['id']};Sampled=1"
+    assert header in bare["without a header"].body["body"]
 
 
-@pytest.mark.parametrize("source", [PLAIN, TRACED], ids=["plain", "traced"])
-def test_an_unsampled_invocation_records_nothing_whatever_the_request_says(source: str) -> None:
-    unsampled = SAMPLED.replace("Sampled=1", "Sampled=0")
-    outcome = call(source, Invocation(unsampled, request("/items/17", f"Root={OURS};Parent={PARENT};Sampled=1")))
-    assert outcome.documents == []
-    assert unsampled in outcome.bodies[0]["body"]
+def test_what_the_runtime_says_counts_whatever_the_request_says(either: dict[str, Answer]) -> None:
+    assert either["unsampled"].documents == either["undecided"].documents == []
+    assert UNSAMPLED in either["unsampled"].body["body"]
 
 
-def test_a_path_to_ignore_leaves_the_handler_alone() -> None:
-    source = TRACED.replace('service="shop"', 'service="shop", ignore_paths="/health*"')
-    outcome = call(source, Invocation(event=request("/health")))
-    assert plain(outcome.documents) == [cold()]
+def test_answers_get_no_header_of_ours(either: dict[str, Answer]) -> None:
+    assert [name for name, answer in either.items() if "x-amzn-trace-id" in answer.body["headers"]] == []
+
+
+def test_a_path_to_ignore_leaves_the_handler_alone(traced: dict[str, Answer], bare: dict[str, Answer]) -> None:
+    assert plain(traced["health"].documents) == [handled()]
+    assert bare["health"].documents == []
