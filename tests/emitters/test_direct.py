@@ -36,7 +36,7 @@ def emitter_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Direc
     on_sigterm = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(direct, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(direct, "_LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(direct, "_HURRIED_PAUSE", 0.001)
+    monkeypatch.setattr(direct, "_LONGEST_HURRIED_PAUSE", 0.001)
 
     def make(xray: FakeXRay, *, window: float = 0.01, **options: object) -> DirectEmitter:
         made.append(DirectEmitter(xray, window=window, **options))  # type: ignore[arg-type]
@@ -412,6 +412,17 @@ def test_a_closed_emitter_sends_what_waits_and_ends_its_thread() -> None:
     assert not thread.is_alive()
     assert xray.documents == ["a"]
     assert xray.closed
+
+
+def test_a_closed_emitter_does_not_wait_for_what_is_refused() -> None:
+    emitter = DirectEmitter(FakeXRay(REFUSED), window=0.01)
+    emitter.send("a")
+    thread = emitter._thread
+    assert thread is not None
+    emitter.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert emitter.lost == 1
 
 
 def test_what_comes_after_closing_is_sent_all_the_same(emitter_for: Make) -> None:

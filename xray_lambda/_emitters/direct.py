@@ -42,7 +42,7 @@ EXIT_SECONDS = 2.0
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_HURRIED_PAUSE = 0.2
+_LONGEST_HURRIED_PAUSE = 0.5
 _HURRY_SECONDS = 30.0  # what ECS and Kubernetes give a program between SIGTERM and SIGKILL
 _ATTEMPTS = 10
 
@@ -103,27 +103,29 @@ class DirectEmitter:
 
     def _rouse(self) -> None:
         self._asleep = False
-        if self._thread is None:
-            self._start()
+        if self._thread is None and self._starting.acquire(blocking=False):
+            try:
+                self._start()
+            finally:
+                self._starting.release()
         try:
             self._bell.release()
         except RuntimeError:  # it rings already
             pass
 
     def _start(self) -> None:
-        """Start the thread, unless another thread, or what a signal interrupted here, is at it."""
-        if not self._starting.acquire(blocking=False):
+        """Start the thread. Neither two threads of the program are here at once, nor a signal handler in between."""
+        if self._thread is not None:
             return
+        thread = self._thread = threading.Thread(target=self._run, name="xray_lambda-direct", daemon=True)
         try:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="xray_lambda-direct", daemon=True)
-                endings.watch(self)
-                self._thread.start()
+            endings.watch(self)
+            thread.start()
         except Exception as error:  # noqa: BLE001 - no thread is to be had: a limit, or Python is about to end
-            self._asleep, self._thread = True, None  # the next document tries again
             say_once(logging.WARNING, "direct thread", "xray_lambda: nothing can be sent to X-Ray: %s", error)
         finally:
-            self._starting.release()
+            if thread.ident is None:  # it has not started: the next document tries again
+                self._asleep, self._thread = True, None
 
     def _run(self) -> None:
         current.set(UNTRACED)  # what we call is no part of the program's traces
@@ -133,7 +135,7 @@ class DirectEmitter:
                 self._gather()
                 self._deliver()
             except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-                self._lose(self._under_way)
+                self._lose(self._under_way, "a fault of ours%s")
                 self._let_go()
                 swallow(fault)
         endings.forget(self)
@@ -187,11 +189,13 @@ class DirectEmitter:
                 self._lose(len(batch), "X-Ray rejects them (%s)", outcome.why)
                 return
             self._failures += 1
-            self._refused = outcome.kind == "refused"
             self._tell(outcome)
+            self._refused = outcome.kind == "refused"
             if self._refused:  # it is no use to wait
                 self._leaving += self._waiting_callers()
                 self._let_go()
+                if self._closed:
+                    break
             self._bell.acquire(timeout=self._pause(outcome))
         self._lose(len(batch), "X-Ray did not take them (%s)", outcome.why)
 
@@ -199,10 +203,8 @@ class DirectEmitter:
         """Return how long to wait: exponential back-off with full jitter, so that many processes spread."""
         if outcome.kind == "refused":
             return _LONGEST_PAUSE
-        if self._is_hurried():
-            return _HURRIED_PAUSE
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))
-        return self._random.uniform(0, longest)
+        limit = _LONGEST_HURRIED_PAUSE if self._is_hurried() else _LONGEST_PAUSE
+        return self._random.uniform(0, min(limit, _FIRST_PAUSE * 2 ** min(self._failures, 10)))
 
     def _is_hurried(self) -> bool:
         return time.monotonic() < self._hurry_until or self._closed
@@ -228,10 +230,10 @@ class DirectEmitter:
             message = "%d documents were dropped so far, the oldest: more were recorded than may wait for X-Ray"
             self._notices.say(logging.WARNING, "dropped", message, dropped)
 
-    def _lose(self, count: int, message: str = "a fault of ours%s", why: str = "") -> None:
+    def _lose(self, count: int, message: str, why: str = "") -> None:
         if count:
             self._lost += count
-            self._notices.say(logging.WARNING, "lost", f"%d documents are lost: {message}", count, why)
+            self._notices.say(logging.WARNING, message, f"%d documents are lost: {message}", count, why)
 
     def flush(self, timeout: float) -> bool:
         """Wait until what has been sent by now is gone, so many seconds at most; says whether it is."""
