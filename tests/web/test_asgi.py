@@ -188,6 +188,13 @@ def test_a_trace_header_of_the_apps_own_stays_the_only_one(traces: Traces) -> No
     assert server.headers == [(b"X-Amzn-Trace-Id", b"theirs")]
 
 
+@pytest.mark.parametrize("length", [b"9" * 5000, b"five", b"-1", b""])
+def test_a_length_that_is_none_is_left_out(traces: Traces, length: bytes) -> None:
+    server = get(XRayMiddleware(replying(start(200, (b"content-length", length)), body())))
+    assert server.headers[0] == (b"content-length", length)
+    assert traces.one.document["http"]["response"] == {"status": 200}
+
+
 def test_a_start_without_headers_gets_ours(traces: Traces) -> None:
     server = get(XRayMiddleware(replying({"type": "http.response.start", "status": 204}, body())))
     assert [name for name, _ in server.headers] == [b"x-amzn-trace-id"]

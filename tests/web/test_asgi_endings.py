@@ -114,6 +114,18 @@ def test_a_send_that_fails_since_the_client_is_gone_is_no_fault(traces: Traces, 
     assert traces.one.metadata == {"xray_lambda": {"disconnected": True}}
 
 
+def test_a_file_that_the_server_cannot_send_says_nothing_of_the_client(traces: Traces) -> None:
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.pathsend":
+            raise FileNotFoundError(message["path"])
+
+    app = replying(start(200), {"type": "http.response.pathsend", "path": "/nowhere"})
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(XRayMiddleware(app)(http_scope(), Server().receive, send))
+    assert traces.one.flags == {"fault"}
+    assert traces.one.metadata == {}
+
+
 def test_a_bug_that_shows_once_the_client_is_gone_is_a_fault_all_the_same(traces: Traces) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_on(receive)

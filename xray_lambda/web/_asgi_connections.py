@@ -27,6 +27,9 @@ _HEADER = HEADER.lower().encode()
 _DISCONNECTS = ("ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect")
 # Of RFC 6455, section 7.4.1: closed as usual, without a code, without a word, and because of a fault.
 _NORMAL, _NO_CODE, _ABNORMAL, _INTERNAL_ERROR = 1000, 1005, 1006, 1011
+_LONGEST_LENGTH = 20  # digits, which say more than any disk holds
+# What a server may raise of a file that it is asked to send.
+_OF_FILES = (FileNotFoundError, PermissionError, IsADirectoryError)
 
 _get_current = current.get
 _set_current = current.set
@@ -72,7 +75,8 @@ class Connection:
         try:
             await self._send(message)
         except OSError as error:  # ASGI 2.4: the client is gone
-            self._gone, self._broken = True, error
+            if not isinstance(error, _OF_FILES):
+                self._gone, self._broken = True, error
             raise
         if self._last:
             self._gone = gone  # what a client does once it has its answer says nothing of it
@@ -214,7 +218,7 @@ class Conversation(Connection):
 def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     for name, value in headers:
         if len(name) == 14 and name.lower() == b"content-length":
-            return int(value) if value.isdigit() else None
+            return int(value) if value.isdigit() and len(value) < _LONGEST_LENGTH else None
     return None
 
 

@@ -14,6 +14,7 @@ from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_defa
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._frameworks import not_installed
+from xray_lambda.web.asgi import restore
 from xray_lambda.web.wsgi import say_user
 
 try:
@@ -40,7 +41,6 @@ _door = Door()
 _put = object.__setattr__
 _get_current = current.get
 _set_current = current.set
-_reset = current.reset
 
 
 @overload
@@ -102,7 +102,7 @@ async def _serve(door: Door, user: User | None, request: Request, handler: Handl
         watch.failed(error)
         raise
     finally:
-        _reset(token)  # a request's task is its own
+        restore(token)
 
 
 def opened(door: Door, request: Request) -> Exchange:
@@ -160,11 +160,11 @@ class _Watch:
         self._websocket: WebSocketResponse | None = None
         self._error: BaseException | None = None
         try:
-            request._prepare_hook  # noqa: B018, SLF001 - there is no public place; tests hold it, oldest and newest
-            _put(request, "_prepare_hook", self._prepare)
             task = asyncio.current_task()
             if task is not None and exchange.is_watched:
                 task.add_done_callback(partial(self._done, request))
+            request._prepare_hook  # noqa: B018, SLF001 - there is no public place; tests hold it, oldest and newest
+            _put(request, "_prepare_hook", self._prepare)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
 

@@ -58,7 +58,7 @@ class XRayMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a WebSocket, or a lifespan, which is left alone."""
-        kind = _KINDS.get(scope["type"])
+        kind = _KINDS.get(scope.get("type", ""))
         if kind is None or KEY in scope:
             await self.app(scope, receive, send)
             return
@@ -75,10 +75,10 @@ class XRayMiddleware:
             connection.ended()
         finally:
             scope.pop(KEY, None)
-            _leave(token)
+            restore(token)
 
 
-def _leave(token: Any) -> None:
+def restore(token: Any) -> None:
     """Give the server back what was current; not where a coroutine that was forgotten is closed by somebody else."""
     try:
         _reset(token)
