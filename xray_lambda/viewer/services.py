@@ -48,11 +48,6 @@ class Service(NamedTuple):
     instance_id: str | None
     availability_zone: str | None
 
-    @property
-    def ok(self) -> bool:
-        """Say whether it went well: neither fault, error nor throttle."""
-        return not (self.fault or self.error or self.throttle)
-
 
 def services_of(entities: Iterable[Entity]) -> tuple[list[Service], dict[str, int]]:
     """Return every service's part in a trace, and which of them each segment is, by the segment's id."""
@@ -65,12 +60,13 @@ def services_of(entities: Iterable[Entity]) -> tuple[list[Service], dict[str, in
             services.append(_of_segment(entity))
         elif is_call(entity) and not any(child.is_segment for child in entity.children):
             services.append(_inferred(entity))
-        elif entity.end is not None and entity.end > ends.get(entity.owner.id, entity.owner.end or entity.end):
-            ends[entity.owner.id] = entity.end
+        owner = entity.owner
+        if entity.end is not None and owner.end is not None and entity.end > ends.get(owner.id, owner.end):
+            ends[owner.id] = entity.end
     for key, end in ends.items():
         service = services[places[key]]
         if service.duration is not None:
-            services[places[key]] = service._replace(duration=max(service.duration, end - service.start))
+            services[places[key]] = service._replace(duration=end - service.start)
     return services, places
 
 

@@ -24,13 +24,6 @@ class Annotation(NamedTuple):
     number: float | None
     flag: bool | None
 
-    @property
-    def value(self) -> str | float | bool:
-        """The value, as it was annotated."""
-        if self.text is not None:
-            return self.text
-        return self.number if self.number is not None else bool(self.flag)
-
 
 class Summary(NamedTuple):
     """What a trace comes to, in X-Ray's terms; the fields before `services` are the columns of the table `traces`.
@@ -64,11 +57,6 @@ class Summary(NamedTuple):
     root_causes: str | None  # JSON, see causes.py
     services: list[Service]
     annotations: list[Annotation]
-
-    @property
-    def ok(self) -> bool:
-        """Say whether the first service answered with neither fault nor error."""
-        return not (self.fault or self.error)
 
 
 COLUMNS = Summary._fields[: Summary._fields.index("services")]

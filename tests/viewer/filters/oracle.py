@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xray_lambda.viewer.filters import nodes
 from xray_lambda.viewer.filters.keywords import BOOLEAN, ELEMENTS, NUMBER, SCOPES
+from xray_lambda.viewer.summaries import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
     from xray_lambda.viewer.filters.keywords import Kind
-    from xray_lambda.viewer.summaries import Annotation, Summary
+    from xray_lambda.viewer.summaries import Annotation
 
 
 class _Here(NamedTuple):
@@ -53,8 +54,15 @@ def _keyword(node: nodes.Keyword, scope: str, here: _Here) -> bool:
     elif isinstance(here.subject, dict):
         values = [here.subject.get(meaning.field)]
     else:
-        values = [getattr(here.subject, meaning.field)]
+        values = [_value(here.subject, meaning.field)]
     return any(_compared(value, meaning.kind, node.operator, node.value) for value in values)
+
+
+def _value(subject: Any, field: str) -> Any:
+    if field != "ok":
+        return getattr(subject, field)
+    bad = ("fault", "error") if isinstance(subject, Summary) else ("fault", "error", "throttle")
+    return not any(getattr(subject, flag) for flag in bad)
 
 
 def _annotated(node: nodes.Annotated, scope: str, here: _Here) -> bool:
@@ -66,7 +74,7 @@ def _annotated(node: nodes.Annotated, scope: str, here: _Here) -> bool:
 
 
 def _is_annotation(given: Annotation, node: nodes.Annotated) -> bool:
-    value = given.value
+    value: Any = next(value for value in (given.text, given.number, given.flag) if value is not None)
     if node.operator is None:
         return value is not False
     same_type = isinstance(value, bool) == isinstance(node.value, bool) and isinstance(value, str) == isinstance(
@@ -86,9 +94,8 @@ def _service(node: nodes.Service, scope: str, here: _Here) -> bool:
 
 
 def _edge(node: nodes.Edge, scope: str, here: _Here) -> bool:
-    source = node.source._replace(account_id=None)
     return any(
-        _is_target(source, service.caller, service.caller_type, None)
+        _is_target(node.source, service.caller, service.caller_type, None)
         and _is_target(node.destination, service.name, service.type, service.account_id)
         and _holds(node.block, "edge", here._replace(place=place, subject=service))
         for place, service in enumerate(here.summary.services)

@@ -62,7 +62,7 @@ def block(scope: str) -> st.SearchStrategy[Any]:
 OPTIONAL = st.sampled_from([None, None, None, "shop", "price", "T"])
 TYPES = st.sampled_from([None, None, None, None, "remote", "client", "AWS::DynamoDB::Table", "Database::SQL"])
 TARGETS = st.builds(nodes.Target, OPTIONAL, TYPES, st.sampled_from([None, None, None, "123456789012"]))
-SOURCES = st.builds(nodes.Target, OPTIONAL, TYPES)
+SOURCES = st.builds(nodes.Target, OPTIONAL, TYPES, st.none())
 CAUSES = (
     st.sampled_from(ROOT_CAUSES)
     .map(lambda name: name.split(".")[1:])

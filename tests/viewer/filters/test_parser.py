@@ -171,6 +171,7 @@ def test_what_is_not_so_finds_no_trace(text: str) -> None:
         ),
         ('service(id(kind: "a"))', 11, "expected name:, type: or account.id: where 'kind:' stands"),
         ('service("a"', 11, "expected ')' where the expression ends"),
+        ('edge(id(account.id: "1"), "a")', 5, "the account of a caller is not known"),
         ('edge("a")', 8, "expected ',' where ')' stands"),
         ('group.name = "slow"', 0, "group.name: groups are kept in an AWS account"),
         ("rootcause.json = 3", 17, "expected JSON after a #"),

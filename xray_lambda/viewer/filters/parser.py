@@ -113,7 +113,10 @@ class _Parser(Cursor):
         return Service(target, self.block("service", token))
 
     def edge(self, token: Token) -> Any:
+        begins = self.next.position
         source = self.target(",")
+        if source.account_id is not None:
+            raise FilterError("the account of a caller is not known; say its name or type", begins)
         self.need(",")
         destination = self.target(")")
         self.need(")")
