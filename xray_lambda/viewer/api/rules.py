@@ -76,9 +76,9 @@ def delete_sampling_rule(viewer: Viewer, body: Body) -> Body:
     found = _named(viewer, body)
     if found["RuleName"] == DEFAULT:
         raise Refused(f"the rule {DEFAULT} cannot be deleted")
-    record = next(record for record in viewer.rules.records() if record["SamplingRule"] == found)
-    viewer.rules.replace([rule for rule in viewer.rules.rules if rule != found])
-    return {"SamplingRuleRecord": record}
+    record = _record(viewer, found["RuleName"])
+    _replace(viewer, [rule for rule in viewer.rules.rules if rule != found])
+    return record
 
 
 def _given(body: Body, name: str) -> Body:
@@ -97,8 +97,16 @@ def _named(viewer: Viewer, given: Body) -> Body:
 
 
 def _changed(viewer: Viewer, rules: list[Body], name: str) -> Body:
+    _replace(viewer, rules)
+    return _record(viewer, name)
+
+
+def _replace(viewer: Viewer, rules: list[Body]) -> None:
     try:
         viewer.rules.replace(rules)
     except RulesError as error:
         raise Refused(str(error)) from None
+
+
+def _record(viewer: Viewer, name: str) -> Body:
     return {"SamplingRuleRecord": next(r for r in viewer.rules.records() if r["SamplingRule"]["RuleName"] == name)}
