@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xray_lambda.viewer")
 # The documents of a trace come together: a moment later one summary serves them all.
 QUIET = 0.1
-# Seconds for summaries between two batches. One that took longer than the second to store is a backlog's.
-_SHORT, _LONG = 0.01, 0.1
+# Seconds for summaries between two batches. Meanwhile the next one becomes large: many small ones would be written to
+# the disk several times over.
+SHARE = 0.05
 _TIDY_EVERY = 10.0
 _TELL_EVERY = 1.0
 
@@ -42,7 +43,7 @@ class Ingest:
         self._keep = keep
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="xray-lambda ingest", daemon=True)
-        self._behind = False
+        self._behind = self._unsynced = False
         self._next_tidy = self._next_status = 0.0
         self._version = viewer.store.foreign_version()
 
@@ -67,21 +68,18 @@ class Ingest:
 
     def _turn(self) -> None:
         datagrams = self._receiver.read(0.0 if self._behind else 0.05)
-        began = time.monotonic()
         self._store(datagrams)
-        # Storing comes first, since what finds no room is lost; a summary may come later.
-        took = time.monotonic() - began
-        budget = _SHORT if took > _LONG else max(_SHORT, took) if datagrams else _LONG
         began = time.monotonic()
-        self._settle(QUIET, budget)
+        self._settle(QUIET, SHARE)
         now = time.monotonic()
-        self._behind = now - began >= budget
+        self._behind = now - began >= SHARE
+        self._unsynced = self._unsynced or bool(datagrams)
         if now >= self._next_status:
             self._next_status = now + _TELL_EVERY
             self._tell()
         if now >= self._next_tidy:
             self._next_tidy = now + _TIDY_EVERY
-            self._viewer.store.retain(self._keep.days, int(self._keep.megabytes * 1_000_000))
+            self._tidy()
 
     def _store(self, datagrams: list[bytes]) -> None:
         found = list(self._read(datagrams))
@@ -111,6 +109,13 @@ class Ingest:
             return
         if changed:
             self._viewer.events.tell("traces", changed)
+
+    def _tidy(self) -> None:
+        """Forget what is too old or too much; and when nothing waits, let the disk catch up."""
+        self._viewer.store.retain(self._keep.days, int(self._keep.megabytes * 1_000_000))
+        if self._unsynced and not self._behind:
+            self._viewer.store.sync()
+            self._unsynced = False
 
     def _tell(self) -> None:
         """Tell how things stand, and what another process (`xray-lambda traces import`) wrote into the same file."""

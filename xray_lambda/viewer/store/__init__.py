@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MAGIC = b"SQLite format 3\0"
 _MEMORIES = itertools.count()
 # Traces that one transaction summarises: as many as the time allows, which the first few tell.
-_FEW, _MANY = 50, 500
+_FEW, _MANY = 100, 500
 
 
 class Cursor(NamedTuple):
@@ -54,6 +54,7 @@ class Store:
         with self._writing:
             with contextlib.suppress(sqlite3.Error):
                 self.settle()
+                tables.sync(self._writer)
             while self._idle:
                 self._idle.pop().close()
             self._writer.close()
@@ -179,6 +180,11 @@ class Store:
     def retain(self, keep_days: float, keep_bytes: int) -> int:
         """Forget what is older, and what is oldest beyond a size; returns how many traces went."""
         return retention.retain(self._writer, self._writing, time.time() - keep_days * 86_400, keep_bytes)
+
+    def sync(self) -> None:
+        """Let the disk have what was written since the last time: from then on, not even a power cut loses it."""
+        with self._writing:
+            tables.sync(self._writer)
 
     def clear(self) -> None:
         """Forget everything."""
