@@ -137,6 +137,18 @@ def test_old_traces_are_forgotten_while_it_runs() -> None:
         until(lambda: it.viewer.store.count() == 0)
 
 
+def test_when_it_is_quiet_the_disk_catches_up(tmp_path: Path) -> None:
+    path, copy = tmp_path / "traces.db", tmp_path / "copy.db"
+    with running(path) as it:
+        it.send(segment())
+        until(it.viewer.store.count)
+        it.daemon._ingest._next_tidy = 0.0
+        until(lambda: not it.daemon._ingest._unsynced)
+        copy.write_bytes(path.read_bytes())  # without the log
+    with closing(Store(copy)) as store:
+        assert store.count() == 1
+
+
 def test_other_commands_ask_it_what_it_is(tmp_path: Path) -> None:
     with running(tmp_path / "traces.db") as it:
         answer = client.ask("127.0.0.1", it.port)

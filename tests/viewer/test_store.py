@@ -205,6 +205,16 @@ def test_many_threads_read_while_one_writes(store: Store) -> None:
     assert store.count() == 100
 
 
+def test_what_is_synced_needs_no_log_any_more(tmp_path: Path) -> None:
+    path, alone_ = tmp_path / "traces.db", tmp_path / "copy.db"
+    with closing(Store(path)) as store:
+        store.add(documents(segment()))
+        store.sync()
+        alone_.write_bytes(path.read_bytes())
+    with closing(Store(alone_)) as copy:
+        assert copy.count() == 1
+
+
 def test_two_memories_are_two_stores() -> None:
     with closing(Store(None)) as one, closing(Store(None)) as other:
         one.add(documents(segment()))
