@@ -34,7 +34,8 @@ function aligned(left, right, depth) {
   let at = 0;
   for (const [mine, other] of [...matches, [left.length, right.length]]) {
     const last = pairs.length ? (pairs.findLast((each) => each.left)?.left ?? null) : null;
-    for (let place = last ? left.indexOf(last) + 1 : 0; place < mine; place++) pairs.push({ left: left[place], right: null, depth });
+    for (let place = last ? left.indexOf(last) + 1 : 0; place < mine; place++)
+      pairs.push({ left: left[place], right: null, depth });
     for (; at < other; at++) pairs.push({ left: null, right: right[at], depth });
     if (mine < left.length) pairs.push({ left: left[mine], right: right[other], depth });
     at = other + 1;
@@ -54,7 +55,7 @@ function longestRun(left, right) {
   }
   /** @type {Array<[number, number]>} */
   const matches = [];
-  for (let mine = 0, other = 0; mine < left.length && other < right.length; ) {
+  for (let mine = 0, other = 0; mine < left.length && other < right.length;) {
     if (left[mine] === right[other]) matches.push([mine++, other++]);
     else if (best[(mine + 1) * width + other] >= best[mine * width + other + 1]) mine++;
     else other++;

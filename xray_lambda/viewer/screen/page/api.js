@@ -44,7 +44,8 @@ export function queryOf(place, { brushed = true } = {}) {
 }
 
 /** What the traces in view depend on, as a key for effects. @param {import("./place.js").Place} place */
-export const viewKey = (place) => [place.filter, place.last, place.since, place.until, place.slower, place.faster].join("\n");
+export const viewKey = (place) =>
+  [place.filter, place.last, place.since, place.until, place.slower, place.faster].join("\n");
 
 /**
  * Ask again whenever the address changes or `version` does, keep the last answer while asking.

@@ -15,7 +15,8 @@ export function Copy({ text, label }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => set(false), 1500);
   };
-  return html`<button type="button" class="copy ${done ? "done" : ""}" title=${label} aria-label=${done ? `${label}: copied` : label} onClick=${copy}>
+  return html`<button type="button" class="copy ${done ? "done" : ""}" title=${label}
+    aria-label=${done ? `${label}: copied` : label} onClick=${copy}>
     <${Icon} name=${done ? "ok" : "copy"} />
   </button>`;
 }

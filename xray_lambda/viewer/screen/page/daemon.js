@@ -1,17 +1,21 @@
 // The daemon itself: what it received, refused and lost, where it listens, what it keeps.
 import { ask, useAnswer } from "./api.js";
 import { Copy } from "./copy.js";
-import { count, exactTime, moment, size } from "./format.js";
+import { count, counted, exactTime, moment, size } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
 import { useEvents } from "./live.js";
 import { go, toView } from "./place.js";
 
-/** @type {Array<[string, string, string]>} counter, name, what it means; how bad it is when it is not zero */
+/** @type {Array<[string, string, string, string]>} counter, name, what it means, its class where it is not zero */
 const COUNTERS = [
-  ["received", "received", "documents that came in"], ["rejected", "rejected", "refused, as X-Ray would; the reasons stand below"], ["dropped", "dropped", "lost before they were read: more came than this machine could take"],
-  ["unstored", "not stored", "lost because the store took none: see the log"], ["forwarded", "forwarded", "passed on"], ["unforwarded", "not forwarded", "that the other side did not take"],
+  ["received", "received", "documents that came in", ""],
+  ["rejected", "rejected", "refused, as X-Ray would; the reasons stand below", "is-error"],
+  ["dropped", "dropped", "lost before they were read: more came than this machine could take", "is-fault"],
+  ["unstored", "not stored", "lost because the store took none: see the log", "is-fault"],
+  ["forwarded", "forwarded", "passed on", ""],
+  ["unforwarded", "not forwarded", "that the other side did not take", "is-fault"],
 ];
 
 export function Daemon() {
@@ -29,18 +33,25 @@ export function Daemon() {
   const rejections = [...more, ...(refused.data?.rejections ?? [])].slice(0, 100);
   return html`<div class="page"><div class="inner">
     <h1>Daemon</h1>
-    ${now?.problem && html`<p class="notice bad"><${Icon} name="fault" class="is-fault" />${moment(now.problem.at).time} ${now.problem.text}</p>`}
+    ${now?.problem && html`<p class="notice bad"><${Icon} name="fault" class="is-fault" />
+      ${moment(now.problem.at).time} ${now.problem.text}</p>`}
     ${now && html`<${Counters} now=${now} /><${Facts} now=${now} />`}
     <h2>Rejected documents</h2>
-    ${rejections.length === 0 ? html`<p class="muted">None since the start.</p>` : html`<ol class="rejections">${rejections.map((each, place) => html`<${Rejection} key=${rejections.length - place} rejection=${each} />`)}</ol>`}
+    ${rejections.length === 0 && html`<p class="muted">None since the start.</p>`}
+    <ol class="rejections">
+      ${rejections.map((each, place) => html`<${Rejection} key=${rejections.length - place} rejection=${each} />`)}</ol>
   </div></div>`;
 }
 
 /** @param {{ now: any }} props */
 function Counters({ now }) {
   const shown = COUNTERS.filter(([key]) => !key.endsWith("forwarded") || now.forwarded || now.unforwarded);
-  return html`<dl class="figures">${shown.map(([key, name, means]) => html`<div class="figure-card" key=${key}>
-    <dd class="figure ${now[key] && ["dropped", "unstored", "unforwarded"].includes(key) ? "is-fault" : now[key] && key === "rejected" ? "is-error" : ""}">${count(now[key])}</dd><dt>${name}</dt><dd class="faint">${means}</dd></div>`)}</dl>`;
+  const cards = shown.map(
+    ([key, name, means, bad]) => html`<div class="figure-card" key=${key}>
+      <dd class="figure ${now[key] ? bad : ""}">${count(now[key])}</dd>
+      <dt>${name}</dt><dd class="faint">${means}</dd></div>`,
+  );
+  return html`<dl class="figures">${cards}</dl>`;
 }
 
 /** Where programs reach it: what listens everywhere is nearest at 127.0.0.1. @param {any} status */
@@ -54,8 +65,10 @@ function Facts({ now }) {
   const since = moment(now.started);
   const address = addressOfDaemon(now);
   return html`<dl class="facts-list daemon-facts">
-    <dt>Daemon</dt><dd class="with-copy"><code>${address}</code><${Copy} text="AWS_XRAY_DAEMON_ADDRESS=${address}" label="Copy as a setting" /></dd>
-    <dt>Store</dt><dd><span class="code">${now.store ?? "in memory"}</span>, ${size(now.bytes)}${now.traces != null ? `, ${count(now.traces)} traces` : ""}</dd>
+    <dt>Daemon</dt><dd class="with-copy"><code>${address}</code>
+    <${Copy} text="AWS_XRAY_DAEMON_ADDRESS=${address}" label="Copy as a setting" /></dd>
+    <dt>Store</dt>
+    <dd><span class="code">${now.store ?? "in memory"}</span>, ${size(now.bytes)}, ${counted(now.traces ?? 0, "trace")}</dd>
     <dt>Running since</dt><dd title=${exactTime(now.started)}>${since.date} ${since.time}</dd>
     ${now.forward && html`<dt>Forwards to</dt><dd class="code">${now.forward}</dd>`}
     <dt>Version</dt><dd>${now.version}</dd>
@@ -68,13 +81,16 @@ function Forget() {
   const [sure, ask_] = useState(false);
   const forget = () => ask("/api/clear", { method: "POST" }).then(() => go(toView("")));
   return sure
-    ? html`<span class="with-copy"><button class="button main" onClick=${forget}>Forget all traces</button><button class="button" onClick=${() => ask_(false)}>Keep them</button></span>`
+    ? html`<span class="with-copy"><button class="button main" onClick=${forget}>Forget all traces</button>
+      <button class="button" onClick=${() => ask_(false)}>Keep them</button></span>`
     : html`<button class="button" onClick=${() => ask_(true)}>Forget all traces …</button>`;
 }
 
 /** @param {{ rejection: any }} props */
 function Rejection({ rejection }) {
   const { time, millis, date } = moment(rejection.at);
-  return html`<li><p><span class="muted">${date} ${time}${millis}</span><span class="faint">${rejection.source}</span></p><p class="reason"><${Icon} name="error" class="is-error" />${rejection.reason}</p>
+  return html`<li>
+    <p><span class="muted">${date} ${time}${millis}</span><span class="faint">${rejection.source}</span></p>
+    <p class="reason"><${Icon} name="error" class="is-error" />${rejection.reason}</p>
     ${rejection.beginning && html`<pre>${rejection.beginning}</pre>`}</li>`;
 }

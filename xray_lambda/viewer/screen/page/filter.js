@@ -5,7 +5,13 @@ import { Icon } from "./icons.js";
 import { go } from "./place.js";
 import { Range } from "./range.js";
 
-const EXAMPLES = ["fault", "responsetime > 0.5", "http.status = 404", 'service("shop") { error }', 'annotation.order = "17"'];
+const EXAMPLES = [
+  "fault",
+  "responsetime > 0.5",
+  "http.status = 404",
+  'service("shop") { error }',
+  'annotation.order = "17"',
+];
 const PAUSE = 400; // ms after the last key, until what is typed counts, unless completions are offered
 
 /**
@@ -37,18 +43,26 @@ export function Filter({ place, fault = null, input }) {
   return html`<div class="tools-row">
     <div class="filter" role="search">
       <${Icon} name="filter" class="lead" />
-      <input class="field" ref=${input} type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" maxlength="4000"
-        placeholder="Filter traces" aria-label="Filter expression" role="combobox" aria-expanded=${choices.items.length > 0} aria-controls="choices"
-        aria-autocomplete="list" aria-activedescendant=${choices.at >= 0 ? `choice-${choices.at}` : null} aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
+      <input class="field" ref=${input} type="text" value=${text} spellcheck=${false} autocomplete="off"
+        autocapitalize="off" maxlength="4000"
+        placeholder="Filter traces" aria-label="Filter expression" role="combobox"
+        aria-expanded=${choices.items.length > 0} aria-controls="choices"
+        aria-autocomplete="list" aria-activedescendant=${choices.at >= 0 ? `choice-${choices.at}` : null}
+        aria-invalid=${wrong ? "true" : "false"} aria-describedby="filter-hint"
         onInput=${(/** @type {any} */ event) => (type(event.currentTarget.value), choices.ask())}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyed(event, choices, () => apply(text), input)}
         onBlur=${() => (choices.close(), apply(text))} />
-      <span class="end">${text ? html`<button class="copy" aria-label="Clear the filter" title="Clear" onClick=${() => (write(""), apply(""), input.current?.focus())}><${Icon} name="close" /></button>` : html`<kbd>/</kbd>`}</span>
+      <span class="end">${text ? html`<button class="copy" aria-label="Clear the filter" title="Clear"
+        onClick=${() => (write(""), apply(""), input.current?.focus())}>
+        <${Icon} name="close" /></button>` : html`<kbd>/</kbd>`}</span>
       <${Choices} choices=${choices} />
     </div>
     <${Range} place=${place} />
   </div>
-  <div class="hint ${wrong ? "wrong" : ""}" id="filter-hint" aria-live="polite">${typing && text.trim() !== place.filter ? html`<kbd>Enter</kbd> applies it` : fault ? html`<${Wrong} fault=${fault} text=${place.filter} />` : html`<${Examples} use=${(/** @type {string} */ example) => (write(example), apply(example))} />`}</div>`;
+  <div class="hint ${wrong ? "wrong" : ""}" id="filter-hint"
+    aria-live="polite">${typing && text.trim() !== place.filter ? html`<kbd>Enter</kbd> applies it` : fault ? html`<${Wrong}
+    fault=${fault} text=${place.filter} />` : html`<${Examples}
+    use=${(/** @type {string} */ example) => (write(example), apply(example))} />`}</div>`;
 }
 
 /** @param {KeyboardEvent} event @param {any} choices @param {() => void} apply @param {{ current: HTMLInputElement | null }} input */
@@ -77,8 +91,14 @@ function keyed(event, choices, apply, input) {
 function Choices({ choices }) {
   if (!choices.items.length) return html`<ul id="choices" role="listbox" aria-label="Completions" hidden></ul>`;
   return html`<ul id="choices" class="choices" role="listbox" aria-label="Completions">
-    ${choices.items.map((/** @type {any} */ item, /** @type {number} */ place) => html`<li key=${item.text} id="choice-${place}" role="option" aria-selected=${place === choices.at}
-      onMouseDown=${(/** @type {Event} */ event) => (event.preventDefault(), choices.take(place))}><code>${item.text}</code><span class="detail">${item.detail}</span></li>`)}
+    ${choices.items.map(
+      (
+        /** @type {any} */ item,
+        /** @type {number} */ place,
+      ) => html`<li key=${item.text} id="choice-${place}" role="option" aria-selected=${place === choices.at}
+      onMouseDown=${(/** @type {Event} */ event) => (event.preventDefault(), choices.take(place))}>
+      <code>${item.text}</code><span class="detail">${item.detail}</span></li>`,
+    )}
   </ul>`;
 }
 
@@ -93,7 +113,9 @@ function useChoices(input, write) {
   const look = async () => {
     const mine = ++turn.current;
     const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current);
-    const answer = await ask(`/api/complete?${new URLSearchParams({ text: value, at: String(selectionStart ?? value.length) })}`).catch(() => ({ items: [] }));
+    const answer = await ask(
+      `/api/complete?${new URLSearchParams({ text: value, at: String(selectionStart ?? value.length) })}`,
+    ).catch(() => ({ items: [] }));
     if (mine === turn.current) set((before) => kept(before, answer.items.slice(0, 12)));
   };
   const take = (/** @type {number} */ place) => {
@@ -108,7 +130,11 @@ function useChoices(input, write) {
       look();
     });
   };
-  const move = (/** @type {number} */ by) => set((before) => ({ items: before.items, at: (before.at + by + before.items.length + (before.at < 0 && by < 0 ? 1 : 0)) % before.items.length }));
+  const move = (/** @type {number} */ by) =>
+    set((before) => ({
+      items: before.items,
+      at: (before.at + by + before.items.length + (before.at < 0 && by < 0 ? 1 : 0)) % before.items.length,
+    }));
   return { items, at, ask: look, close, take, move };
 }
 
@@ -119,10 +145,13 @@ const kept = ({ items: old, at }, items) => ({ items, at: items.findIndex((item)
 function Wrong({ fault, text }) {
   const at = Math.min(fault.position ?? text.length, text.length);
   const before = text.slice(Math.max(0, at - 24), at);
-  return html`<${Icon} name="fault" /><span class="where" aria-hidden="true">${at > 24 ? "…" : ""}${before}<mark>${text.slice(at, at + 16) || "\u00a0\u00a0"}</mark></span><span class="cut" title=${fault.message}>${fault.message}</span>`;
+  return html`<${Icon} name="fault" /><span class="where" aria-hidden="true">${at > 24 ? "…" : ""}${before}
+    <mark>${text.slice(at, at + 16) || "\u00a0\u00a0"}</mark></span>
+    <span class="cut" title=${fault.message}>${fault.message}</span>`;
 }
 
 /** @param {{ use: (text: string) => void }} props */
 function Examples({ use }) {
-  return html`<span>Try</span>${EXAMPLES.map((example) => html`<button key=${example} onClick=${() => use(example)}>${example}</button>`)}`;
+  return html`<span>Try</span>${EXAMPLES.map((example) => html`<button key=${example}
+    onClick=${() => use(example)}>${example}</button>`)}`;
 }

@@ -33,7 +33,12 @@ export function tick(seconds) {
   return `${Number((seconds * size).toPrecision(3))} ${unit}`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
 /**
@@ -44,7 +49,11 @@ const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" 
 export function moment(epoch) {
   const date = new Date(epoch * 1000);
   const today = new Date().toDateString() === date.toDateString();
-  return { time: clock.format(date), millis: `.${String(date.getMilliseconds()).padStart(3, "0")}`, date: today ? "" : day.format(date) };
+  return {
+    time: clock.format(date),
+    millis: `.${String(date.getMilliseconds()).padStart(3, "0")}`,
+    date: today ? "" : day.format(date),
+  };
 }
 
 /** @param {number} epoch seconds */
@@ -117,5 +126,7 @@ export function shown(value) {
 
 /** @param {unknown} value @returns {Record<string, any>} the value if it is an object, else an empty one */
 export function record(value) {
-  return value !== null && typeof value === "object" && !Array.isArray(value) ? /** @type {Record<string, any>} */ (value) : {};
+  return value !== null && typeof value === "object" && !Array.isArray(value)
+    ? /** @type {Record<string, any>} */ (value)
+    : {};
 }

@@ -14,7 +14,10 @@ const MARKS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000, 1e4];
  */
 export function Histogram({ place, fresh }) {
   const version = useTraceClock(1500);
-  const path = useMemo(() => `/api/histogram?${queryOf(place, { brushed: false })}`, [viewKey({ ...place, slower: "", faster: "" }), fresh, version]);
+  const path = useMemo(
+    () => `/api/histogram?${queryOf(place, { brushed: false })}`,
+    [viewKey({ ...place, slower: "", faster: "" }), fresh, version],
+  );
   const { data } = useAnswer(path, `${fresh} ${version}`);
   const buckets = data?.buckets ?? [];
   const axis = useAxis(buckets);
@@ -24,7 +27,8 @@ export function Histogram({ place, fresh }) {
   return html`<section class="histogram" aria-label="Durations">
     <div class="said"><span class="count">${count(total)}</span>
       <span class="muted">${brushed ? `of ${counted(sum(buckets, "count"), "trace")}` : total === 1 ? "trace" : "traces"}</span>
-      ${brushed ? html`<button onClick=${() => go({ slower: "", faster: "" })}>all durations</button>` : html`<${Percentiles} data=${data} />`}
+      ${brushed ? html`<button
+      onClick=${() => go({ slower: "", faster: "" })}>all durations</button>` : html`<${Percentiles} data=${data} />`}
     </div>
     <${Plot} place=${place} buckets=${buckets} axis=${axis} />
   </section>`;
@@ -33,7 +37,9 @@ export function Histogram({ place, fresh }) {
 /** @param {{ data: any }} props */
 function Percentiles({ data }) {
   if (data?.p50 == null) return null;
-  return html`<span class="faint" title="Half were faster than the first, 99 of 100 than the second">p50 ${duration(data.p50)}</span><span class="faint">p99 ${duration(data.p99)}</span>`;
+  return html`<span class="faint"
+    title="Half were faster than the first, 99 of 100 than the second">p50 ${duration(data.p50)}</span>
+    <span class="faint">p99 ${duration(data.p99)}</span>`;
 }
 
 /** @param {{ place: import("./place.js").Place, buckets: any[], axis: Axis }} props */
@@ -45,7 +51,11 @@ function Plot({ place, buckets, axis }) {
     const box = /** @type {HTMLElement} */ (plot.current).getBoundingClientRect();
     return Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
   };
-  const chosen = drag ? [...drag].sort((a, b) => a - b) : place.slower || place.faster ? [axis.share(Number(place.slower) || axis.from), axis.share(Number(place.faster) || axis.to)] : null;
+  const chosen = drag
+    ? [...drag].sort((a, b) => a - b)
+    : place.slower || place.faster
+      ? [axis.share(Number(place.slower) || axis.from), axis.share(Number(place.faster) || axis.to)]
+      : null;
   const begin = (/** @type {PointerEvent} */ event) => {
     if (event.button || buckets.length === 0) return;
     /** @type {HTMLElement} */ (plot.current).setPointerCapture(event.pointerId);
@@ -60,26 +70,44 @@ function Plot({ place, buckets, axis }) {
     const [low, high] = [drag[0], shareAt(event)].sort((a, b) => a - b);
     setDrag(null);
     // A click keeps the bar under it; a drag keeps the bars that it touches.
-    const touched = high - low < 0.004 ? [bucketAt(buckets, axis.value(high))] : buckets.filter((bucket) => axis.share(bucket.to) > low && axis.share(bucket.from) < high);
+    const touched =
+      high - low < 0.004
+        ? [bucketAt(buckets, axis.value(high))]
+        : buckets.filter((bucket) => axis.share(bucket.to) > low && axis.share(bucket.from) < high);
     keep(touched.filter(Boolean));
   };
-  return html`<div class="plot" ref=${plot} onPointerDown=${begin} onPointerMove=${move} onPointerUp=${end} onPointerCancel=${() => setDrag(null)} onPointerLeave=${() => hover(null)}>
+  const slowerHalf = () => keep(buckets.slice(-Math.ceil(buckets.length / 2)));
+  return html`<div class="plot" ref=${plot} onPointerDown=${begin} onPointerMove=${move} onPointerUp=${end}
+    onPointerCancel=${() => setDrag(null)} onPointerLeave=${() => hover(null)}>
     <svg viewBox="0 0 1000 ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${described(buckets)}>
       <${Bars} buckets=${buckets} axis=${axis} place=${place} dragging=${drag !== null} />
       <line x1="0" x2="1000" y1=${HEIGHT} y2=${HEIGHT} />
     </svg>
-    <div class="ticks" aria-hidden="true">${axis.ticks.map((value) => html`<span key=${value} style=${{ left: `${axis.share(value) * 100}%` }}>${tick(value)}</span>`)}</div>
-    ${chosen && html`<div class="brush" style=${{ left: `${chosen[0] * 100}%`, width: `${(chosen[1] - chosen[0]) * 100}%` }}></div>`}
-    ${chosen && !drag && html`<${Handle} side="slower" at=${chosen[0]} place=${place} buckets=${buckets} /><${Handle} side="faster" at=${chosen[1]} place=${place} buckets=${buckets} />`}
-    ${over && !drag && html`<div class="tip" style=${tipAt(axis.share(over.from))}>${duration(over.from)} – ${duration(over.to)}: ${counted(over.count, "trace")}${over.faults ? `, ${counted(over.faults, "fault")}` : ""}${over.errors ? `, ${counted(over.errors, "error")}` : ""}</div>`}
-    ${!chosen && buckets.length > 0 && html`<button class="hidden" onClick=${() => keep(buckets.slice(-Math.ceil(buckets.length / 2)))}>Keep the slower half of the durations</button>`}
+    <div class="ticks" aria-hidden="true">
+      ${axis.ticks.map((value) => html`<span key=${value} style=${{ left: percent(axis.share(value)) }}>${tick(value)}</span>`)}
+    </div>
+    ${chosen && html`<div class="brush" style=${{ left: percent(chosen[0]), width: percent(chosen[1] - chosen[0]) }}></div>`}
+    ${chosen && !drag && html`<${Handle} side="slower" at=${chosen[0]} place=${place} buckets=${buckets} />
+      <${Handle} side="faster" at=${chosen[1]} place=${place} buckets=${buckets} />`}
+    ${over && !drag && html`<${Tip} of=${over} at=${axis.share(over.from)} />`}
+    ${!chosen && buckets.length > 0 && html`<button class="hidden" onClick=${slowerHalf}>Keep the slower half of the bars</button>`}
   </div>`;
 }
 
 /** @param {number} share */
-const tipAt = (share) => (share < 0.7 ? { left: `${share * 100}%` } : { right: `${(1 - share) * 100}%` });
+const percent = (share) => `${share * 100}%`;
 
-/** An edge of the brush, moved bar by bar with the arrow keys. @param {{ side: "slower" | "faster", at: number, place: any, buckets: any[] }} props */
+/** What the bar under the pointer stands for. @param {{ of: any, at: number }} props */
+function Tip({ of: { from, to, count: all, faults, errors }, at }) {
+  const parts = [counted(all, "trace"), faults && counted(faults, "fault"), errors && counted(errors, "error")];
+  const style = at < 0.7 ? { left: percent(at) } : { right: percent(1 - at) };
+  return html`<div class="tip" style=${style}>${duration(from)} – ${duration(to)}: ${parts.filter(Boolean).join(", ")}</div>`;
+}
+
+/**
+ * An edge of the brush, moved bar by bar with the arrow keys.
+ * @param {{ side: "slower" | "faster", at: number, place: any, buckets: any[] }} props
+ */
 function Handle({ side, at, place, buckets }) {
   const edges = [...new Set(buckets.flatMap((bucket) => [bucket.from, bucket.to]))].sort((a, b) => a - b);
   const value = Number(place[side]) || (side === "slower" ? edges[0] : edges.at(-1));
@@ -93,12 +121,16 @@ function Handle({ side, at, place, buckets }) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) (event.preventDefault(), event.stopPropagation(), step(by));
   };
-  return html`<div class="handle" role="slider" tabindex="0" aria-label=${side === "slower" ? "Shortest duration" : "Longest duration"} aria-valuenow=${value} aria-valuemin=${edges[0]} aria-valuemax=${edges.at(-1)}
-    aria-valuetext=${duration(value)} style=${{ left: `${at * 100}%` }} onKeyDown=${key} onPointerDown=${(/** @type {Event} */ event) => event.stopPropagation()}></div>`;
+  return html`<div class="handle" role="slider" tabindex="0"
+    aria-label=${side === "slower" ? "Shortest duration" : "Longest duration"} aria-valuenow=${value}
+    aria-valuemin=${edges[0]} aria-valuemax=${edges.at(-1)}
+    aria-valuetext=${duration(value)} style=${{ left: `${at * 100}%` }} onKeyDown=${key}
+    onPointerDown=${(/** @type {Event} */ event) => event.stopPropagation()}></div>`;
 }
 
 /** @param {number[]} edges @param {number} value */
-const nearest = (edges, value) => edges.reduce((best, edge, place) => (Math.abs(edge - value) < Math.abs(edges[best] - value) ? place : best), 0);
+const nearest = (edges, value) =>
+  edges.reduce((best, edge, place) => (Math.abs(edge - value) < Math.abs(edges[best] - value) ? place : best), 0);
 
 /** @param {any[]} buckets */
 function keep(buckets) {
@@ -113,17 +145,30 @@ function Bars({ buckets, axis, place, dragging }) {
     const x = axis.share(bucket.from) * 1000;
     const width = Math.max(1, axis.share(bucket.to) * 1000 - x - 1.5);
     const scale = (HEIGHT - 4) / highest;
-    const parts = [["faults", bucket.faults], ["errors", bucket.errors], ["ok", bucket.count - bucket.faults - bucket.errors]];
+    const parts = [
+      ["faults", bucket.faults],
+      ["errors", bucket.errors],
+      ["ok", bucket.count - bucket.faults - bucket.errors],
+    ];
     let y = HEIGHT;
-    return html`<g key=${bucket.from} class=${dragging || within(bucket, place) ? "" : "out"}>${parts.map(([name, value]) => {
-      if (value <= 0) return null;
-      const height = Math.max(1.5, value * scale);
-      return html`<rect class=${name} x=${x} width=${width} y=${(y -= height)} height=${height} />`;
-    })}</g>`;
+    return html`<g key=${bucket.from} class=${dragging || within(bucket, place) ? "" : "out"}>${parts.map(
+      ([name, value]) => {
+        if (value <= 0) return null;
+        const height = Math.max(1.5, value * scale);
+        return html`<rect class=${name} x=${x} width=${width} y=${(y -= height)} height=${height} />`;
+      },
+    )}</g>`;
   });
 }
 
-/** @typedef {{ from: number, to: number, ticks: number[], share: (value: number) => number, value: (share: number) => number }} Axis */
+/**
+ * @typedef {object} Axis
+ * @property {number} from seconds
+ * @property {number} to seconds
+ * @property {number[]} ticks
+ * @property {(value: number) => number} share where on the axis a duration is, 0 to 1
+ * @property {(share: number) => number} value which duration is there
+ */
 
 /** @param {any[]} buckets @returns {Axis} */
 function useAxis(buckets) {
@@ -133,7 +178,9 @@ function useAxis(buckets) {
     const [low, high] = [Math.log(from), Math.log(to)];
     const share = (/** @type {number} */ value) => Math.max(0, Math.min(1, (Math.log(value) - low) / (high - low)));
     const wide = to / from > 1000 ? [1] : [1, 2, 5];
-    const ticks = MARKS.flatMap((mark) => wide.map((step) => Number((mark * step).toPrecision(3)))).filter((mark) => mark >= from * 0.999 && share(mark) < 0.97);
+    const ticks = MARKS.flatMap((mark) => wide.map((step) => Number((mark * step).toPrecision(3)))).filter(
+      (mark) => mark >= from * 0.999 && share(mark) < 0.97,
+    );
     return { from, to, share, value: (place) => Math.exp(low + place * (high - low)), ticks };
   }, [from, to]);
 }
@@ -153,5 +200,6 @@ const sum = (buckets, field) => buckets.reduce((total, bucket) => total + bucket
 function described(buckets) {
   const used = buckets.filter((bucket) => bucket.count);
   if (!used.length) return "No durations";
-  return `Durations from ${duration(used[0].from)} to ${duration(used.at(-1).to)}: ${used.map((bucket) => `${counted(bucket.count, "trace")} under ${duration(bucket.to)}`).join(", ")}`;
+  const parts = used.map((bucket) => `${counted(bucket.count, "trace")} under ${duration(bucket.to)}`);
+  return `Durations from ${duration(used[0].from)} to ${duration(used.at(-1).to)}: ${parts.join(", ")}`;
 }

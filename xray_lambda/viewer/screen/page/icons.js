@@ -39,7 +39,8 @@ const SHAPES = {
 export function Icon({ name, label, class: extra = "" }) {
   const says = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
   const shape = SHAPES[/** @type {keyof typeof SHAPES} */ (name)] ?? SHAPES.code;
-  return html`<svg class="icon ${extra}" viewBox="0 0 16 16" ...${says}>${label && html`<title>${label}</title>`}<path d=${shape} /></svg>`;
+  return html`<svg class="icon ${extra}" viewBox="0 0 16 16" ...${says}>${label && html`<title>${label}</title>`}
+    <path d=${shape} /></svg>`;
 }
 
 /**
@@ -82,9 +83,13 @@ export function kindOf(document, segment) {
 
 /** @type {Array<[RegExp, string]>} by type and name of a service, the first that fits */
 const SERVICES = [
-  [/^client /i, "client"], [/lambda/i, "lambda"], [/^AWS::(ECS|EC2|EKS|ElasticBeanstalk|AppRunner)\b/i, "server"],
-  [/dynamodb|database|postgres|mysql|mariadb|sqlite|sql|redis|mongo|rds|elasticache/i, "sql"], [/sqs|sns|queue|topic|kinesis|events/i, "queue"],
-  [/^AWS::/, "aws"], [/^remote /, "http"],
+  [/^client /i, "client"],
+  [/lambda/i, "lambda"],
+  [/^AWS::(ECS|EC2|EKS|ElasticBeanstalk|AppRunner)\b/i, "server"],
+  [/dynamodb|database|postgres|mysql|mariadb|sqlite|sql|redis|mongo|rds|elasticache/i, "sql"],
+  [/sqs|sns|queue|topic|kinesis|events/i, "queue"],
+  [/^AWS::/, "aws"],
+  [/^remote /, "http"],
 ];
 
 /** @param {string} name of a service @param {string} type X-Ray's */

@@ -11,17 +11,33 @@ const LABEL = { width: 84, height: 14, labelpos: "c" };
  */
 export function place(graph, direction) {
   const level = direction === "LR";
-  const plan = new dagre.graphlib.Graph({ multigraph: false }).setGraph({ rankdir: direction, nodesep: 20, ranksep: level ? 28 : 22, marginx: 16, marginy: 16 });
+  const plan = new dagre.graphlib.Graph({ multigraph: false }).setGraph({
+    rankdir: direction,
+    nodesep: 20,
+    ranksep: level ? 28 : 22,
+    marginx: 16,
+    marginy: 16,
+  });
   for (const node of graph.nodes) plan.setNode(String(node.id), { ...(node.type === "client" ? CLIENT : BOX) });
-  const known = graph.edges.filter((edge) => plan.hasNode(String(edge.source)) && plan.hasNode(String(edge.target)) && edge.source !== edge.target);
-  for (const edge of known) plan.setEdge(String(edge.source), String(edge.target), level ? { ...LABEL } : { ...LABEL, width: 60, height: 20 });
+  const known = graph.edges.filter(
+    (edge) => plan.hasNode(String(edge.source)) && plan.hasNode(String(edge.target)) && edge.source !== edge.target,
+  );
+  for (const edge of known)
+    plan.setEdge(String(edge.source), String(edge.target), level ? { ...LABEL } : { ...LABEL, width: 60, height: 20 });
   dagre.layout(plan);
   const nodes = graph.nodes.map((node) => ({ ...node, ...plan.node(String(node.id)) }));
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const edges = known.map((edge) => {
     const [from, to] = [byId.get(edge.source), byId.get(edge.target)];
     const { points, x, y } = plan.edge(String(edge.source), String(edge.target));
-    return { ...edge, key: `${edge.source} ${edge.target}`, from, to, label: { x, y }, ...drawn(from, to, throughLabel(points.slice(1, -1), { x, y }, level), level) };
+    return {
+      ...edge,
+      key: `${edge.source} ${edge.target}`,
+      from,
+      to,
+      label: { x, y },
+      ...drawn(from, to, throughLabel(points.slice(1, -1), { x, y }, level), level),
+    };
   });
   const { width = 0, height = 0 } = plan.graph();
   return { nodes, edges, width: Math.ceil(width), height: Math.ceil(height) };
@@ -48,7 +64,8 @@ function throughLabel(points, label, level) {
 function drawn(from, to, between, level) {
   const forth = level ? from.x <= to.x : from.y <= to.y;
   const way = forth ? 1 : -1;
-  const side = (/** @type {any} */ node, /** @type {number} */ sign) => (level ? { x: node.x + (sign * node.width) / 2, y: node.y } : { x: node.x, y: node.y + (sign * node.height) / 2 });
+  const side = (/** @type {any} */ node, /** @type {number} */ sign) =>
+    level ? { x: node.x + (sign * node.width) / 2, y: node.y } : { x: node.x, y: node.y + (sign * node.height) / 2 };
   const points = [side(from, way), ...between, side(to, -way)];
   let path = `M${points[0].x} ${points[0].y}`;
   points.slice(1).forEach((next, at) => {

@@ -28,10 +28,12 @@ export function List({ place }) {
     <${Histogram} place=${place} fresh=${traces.clock} />
     <section class="traces" aria-label="Traces">
       <div class="row head" aria-hidden="true">
-        <span>Time</span><span></span><span>Trace</span><span>Status</span><span class="duration-head"><span>Duration</span><span></span></span>
+        <span>Time</span><span></span><span>Trace</span><span>Status</span><span class="duration-head">
+        <span>Duration</span><span></span></span>
         <span class="for-notes">Annotations</span><span class="for-pair"></span>
       </div>
-      ${traces.waiting > 0 && html`<button class="button main more" onClick=${() => setAtTop(true)}>${count(traces.waiting)} new</button>`}
+      ${traces.waiting > 0 && html`<button class="button main more"
+      onClick=${() => setAtTop(true)}>${count(traces.waiting)} new</button>`}
       <${Rows} traces=${traces} place=${place} chosen=${chosen} choose=${choose} atTop=${atTop} setAtTop=${setAtTop} />
     </section>`;
 }
@@ -72,17 +74,30 @@ function Rows({ traces, place, chosen, choose, atTop, setAtTop }) {
   };
   const room = () => Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / height) - 1);
   useKeys({
-    j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), PageDown: () => move(room()), PageUp: () => move(-room()),
-    Home: () => move(-rows.length), End: () => move(rows.length),
-    Enter: (event) => (isControl(event.target) ? /** @type {HTMLElement} */ (event.target).click() : rows[index] && open(place, rows[index])),
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    PageDown: () => move(room()),
+    PageUp: () => move(-room()),
+    Home: () => move(-rows.length),
+    End: () => move(rows.length),
+    Enter: (event) =>
+      isControl(event.target)
+        ? /** @type {HTMLElement} */ (event.target).click()
+        : rows[index] && open(place, rows[index]),
     c: () => rows[index] && go({ pick: rows[index].trace_id }),
   });
-  return html`<div class="scroller" ref=${scroller} tabindex="0" role="listbox" aria-label="Traces, newest first" aria-activedescendant=${chosen ? `row-${chosen}` : null}
+  return html`<div class="scroller" ref=${scroller} tabindex="0" role="listbox" aria-label="Traces, newest first"
+    aria-activedescendant=${chosen ? `row-${chosen}` : null}
       onScroll=${(/** @type {any} */ event) => setAtTop(event.currentTarget.scrollTop < height)}>
     <div class="rows" style=${{ height: `${rows.length * height}px` }}>
-      ${rows.slice(first, last).map((/** @type {any} */ row, /** @type {number} */ place_) => html`
-        <${Row} key=${row.trace_id} row=${row} top=${(first + place_) * height} scale=${scale} chosen=${row.trace_id === chosen} fresh=${traces.fresh.has(row.trace_id)}
-          position=${first + place_ + 1} open=${() => open(place, row)} />`)}
+      ${rows.slice(first, last).map(
+        (/** @type {any} */ row, /** @type {number} */ place_) => html`
+        <${Row} key=${row.trace_id} row=${row} top=${(first + place_) * height} scale=${scale}
+          chosen=${row.trace_id === chosen} fresh=${traces.fresh.has(row.trace_id)}
+          position=${first + place_ + 1} open=${() => open(place, row)} />`,
+      )}
     </div>
   </div>
   ${rows.length === 0 && !traces.asking && html`<${Nothing} place=${place} traces=${traces} />`}`;
@@ -91,8 +106,10 @@ function Rows({ traces, place, chosen, choose, atTop, setAtTop }) {
 /** @param {{ place: Place, traces: any }} props */
 function Nothing({ place, traces }) {
   const narrowed = place.filter || place.slower || place.faster || place.last || place.since || place.until;
-  return html`<div class="nothing"><p>${traces.fault ? traces.fault.message : traces.filterError ? "The filter cannot be read." : "No trace matches."}</p>
-    ${narrowed && html`<button class="button" onClick=${() => go({ filter: "", slower: "", faster: "", last: "", since: "", until: "" })}>Show all traces</button>`}</div>`;
+  return html`<div class="nothing">
+    <p>${traces.fault ? traces.fault.message : traces.filterError ? "The filter cannot be read." : "No trace matches."}</p>
+    ${narrowed && html`<button class="button"
+    onClick=${() => go({ filter: "", slower: "", faster: "", last: "", since: "", until: "" })}>Show all traces</button>`}</div>`;
 }
 
 /** @param {Place} place @param {any} row */
@@ -104,16 +121,24 @@ function open(place, row) {
 /** @param {{ row: any, top: number, scale: number, chosen: boolean, fresh: boolean, position: number, open: () => void }} props */
 function Row({ row, top, scale, chosen, fresh, position, open }) {
   const { time, millis, date } = moment(row.start);
-  return html`<div class="row ${fresh ? "fresh" : ""}" id="row-${row.trace_id}" role="option" aria-selected=${chosen} aria-posinset=${position} aria-setsize="-1"
+  return html`<div class="row ${fresh ? "fresh" : ""}" id="row-${row.trace_id}" role="option" aria-selected=${chosen}
+    aria-posinset=${position} aria-setsize="-1"
       style=${{ transform: `translateY(${top}px)` }} onClick=${open} data-trace=${row.trace_id}>
-    <span class="when" title=${exactTime(row.start)}>${date && html`<small>${date} </small>`}${time}<small>${date ? "" : millis}</small></span>
+    <span class="when" title=${exactTime(row.start)}>${date && html`<small>${date} </small>`}${time}
+    <small>${date ? "" : millis}</small></span>
     <span class="mark"><${Outcome} of=${row} /></span>
-    <span class="what"><b class="cut" title=${row.name}>${row.name}</b>${row.method && html`<span class="method">${row.method}</span>`}
-      <span class="path cut" title=${row.url}>${pathOf(row.url)}</span>${row.cold_start && html`<span class="chip cold" title="Cold start">cold</span>`}</span>
+    <span class="what"><b class="cut" title=${row.name}>${row.name}</b>
+    ${row.method && html`<span class="method">${row.method}</span>`}
+      <span class="path cut" title=${row.url}>${pathOf(row.url)}</span>
+      ${row.cold_start && html`<span class="chip cold" title="Cold start">cold</span>`}</span>
     <span class="status ${statusClass(row.status)}">${row.status ?? ""}</span>
     <${Took} row=${row} scale=${scale} />
-    <span class="notes">${Object.entries(row.annotations).filter(([key]) => key !== "ColdStart").map(([key, value]) => html`<${Note} key=${key} name=${key} value=${value} />`)}</span>
-    <span class="pair" title="Compare with another trace (c)" aria-hidden="true" onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), go({ pick: row.trace_id }))}><${Icon} name="compare" /></span>
+    <span class="notes">${Object.entries(row.annotations)
+      .filter(([key]) => key !== "ColdStart")
+      .map(([key, value]) => html`<${Note} key=${key} name=${key} value=${value} />`)}</span>
+    <span class="pair" title="Compare with another trace (c)" aria-hidden="true"
+      onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), go({ pick: row.trace_id }))}>
+      <${Icon} name="compare" /></span>
   </div>`;
 }
 
@@ -121,13 +146,15 @@ function Row({ row, top, scale, chosen, fresh, position, open }) {
 function Took({ row, scale }) {
   const share = row.duration / scale;
   const width = `${Math.min(100, Math.max(0.5, share * 100))}%`;
-  return html`<span class="took"><span class="track"><span class="fill ${outcome(row)} ${share > 1.001 ? "over" : ""}" style=${{ width }}></span></span>
+  return html`<span class="took"><span class="track">
+    <span class="fill ${outcome(row)} ${share > 1.001 ? "over" : ""}" style=${{ width }}></span></span>
     <span class="number">${row.in_progress ? "…" : duration(row.duration)}</span></span>`;
 }
 
 /** @param {{ name: string, value: unknown }} props */
 export function Note({ name, value }) {
-  return html`<span class="note" title="${name}: ${String(value)}"><span class="key">${name}</span><span>${String(value)}</span></span>`;
+  return html`<span class="note" title="${name}: ${String(value)}"><span class="key">${name}</span>
+    <span>${String(value)}</span></span>`;
 }
 
 /** @param {number | null} status */
@@ -144,7 +171,10 @@ export function statusClass(status) {
  */
 function useScale(rows) {
   return useMemo(() => {
-    const sorted = rows.slice(0, 500).map((row) => row.duration).sort((a, b) => a - b);
+    const sorted = rows
+      .slice(0, 500)
+      .map((row) => row.duration)
+      .sort((a, b) => a - b);
     return roundUp(sorted[Math.floor(sorted.length * 0.95)] ?? 0);
   }, [rows]);
 }

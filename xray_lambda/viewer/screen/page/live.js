@@ -68,10 +68,13 @@ export function useTraceClock(pause) {
   const timer = useRef(/** @type {any} */ (null));
   useEvents((kind) => {
     if (!["traces", "back", "cleared"].includes(kind) || timer.current) return;
-    timer.current = setTimeout(() => {
-      timer.current = null;
-      set((before) => before + 1);
-    }, kind === "traces" ? pause : 0);
+    timer.current = setTimeout(
+      () => {
+        timer.current = null;
+        set((before) => before + 1);
+      },
+      kind === "traces" ? pause : 0,
+    );
   });
   useEffect(() => () => clearTimeout(timer.current), []);
   return version;

@@ -21,7 +21,8 @@ function App() {
     document.title = [titleOf(place), "xray-lambda"].filter(Boolean).join(" · ");
   }, [key]);
   return html`<div class="shell" onClick=${follow}>
-    <a class="button skip" href="#view" onClick=${(/** @type {Event} */ event) => (event.preventDefault(), view.current?.focus())}>Skip to the content</a>
+    <a class="button skip" href="#view"
+      onClick=${(/** @type {Event} */ event) => (event.preventDefault(), view.current?.focus())}>Skip to the content</a>
     <${Bar} place=${place} />
     <main class="view" id="view" tabindex="-1" ref=${view}><${View} key=${key} place=${place} /></main>
   </div>`;

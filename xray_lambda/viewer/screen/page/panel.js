@@ -22,9 +22,11 @@ export function Panel({ node, tree, raw, showRaw }) {
       <h2 class="cut" title=${node.name}>${node.name}</h2>
       <${OutcomeChip} of=${{ ...node.document, in_progress: node.running }} />
       <span class="push"></span>
-      <button class="button bare" aria-pressed=${raw} title="Raw JSON (r)" onClick=${() => showRaw(!raw)}><code>{ }</code></button>
+      <button class="button bare" aria-pressed=${raw} title="Raw JSON (r)" onClick=${() => showRaw(!raw)}>
+      <code>{ }</code></button>
       <${Copy} text=${text} label="Copy as JSON" />
-      <button class="button bare" aria-label="Close the panel" title="Close (Esc)" onClick=${() => go({ at: "" }, { replace: true })}><${Icon} name="close" /></button>
+      <button class="button bare" aria-label="Close the panel" title="Close (Esc)"
+        onClick=${() => go({ at: "" }, { replace: true })}><${Icon} name="close" /></button>
     </header>
     <div class="panel-scroll" tabindex="0" role="group" aria-label="Details">
       ${raw ? html`<pre class="raw">${text()}</pre>` : html`<${Sections} node=${node} tree=${tree} />`}
@@ -36,8 +38,10 @@ export function Panel({ node, tree, raw, showRaw }) {
 function Sections({ node, tree }) {
   const { document } = node;
   return html`
-    ${node.missing && html`<p class="remark">The segment itself was not sent here: outside of this machine, Lambda and AWS's services write their own. Its name and times are those of its subsegments.</p>`}
-    ${node.cut && html`<p class="remark"><${Icon} name="cut" />Truncated: something was left out of this one to keep within X-Ray's limits.</p>`}
+    ${node.missing && html`<p
+    class="remark">The segment itself was not sent here: outside of this machine, Lambda and AWS's services write their own. Its name and times are those of its subsegments.</p>`}
+    ${node.cut && html`<p class="remark">
+    <${Icon} name="cut" />Truncated: something was left out of this one to keep within X-Ray's limits.</p>`}
     <${Exceptions} cause=${document.cause} tree=${tree} />
     <${Overview} node=${node} tree=${tree} />
     <${HttpBlock} http=${document.http} />
@@ -50,7 +54,8 @@ function Sections({ node, tree }) {
 
 /** @param {{ title: string, copy?: () => string, children?: any }} props */
 export function Section({ title, copy, children }) {
-  return html`<section class="section"><header><h3>${title}</h3>${copy && html`<${Copy} text=${copy} label="Copy ${title.toLowerCase()}" />`}</header>${children}</section>`;
+  return html`<section class="section"><header><h3>${title}</h3>
+    ${copy && html`<${Copy} text=${copy} label="Copy ${title.toLowerCase()}" />`}</header>${children}</section>`;
 }
 
 /**
@@ -59,7 +64,8 @@ export function Section({ title, copy, children }) {
  */
 export function Facts({ of }) {
   const known = of.filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return html`<dl class="facts-list">${known.map(([name, value, how]) => html`<dt key=${name}>${name}</dt><dd class=${how ?? ""}>${isValidElement(value) ? value : shown(value)}</dd>`)}</dl>`;
+  return html`<dl class="facts-list">${known.map(([name, value, how]) => html`<dt key=${name}>${name}</dt>
+    <dd class=${how ?? ""}>${isValidElement(value) ? value : shown(value)}</dd>`)}</dl>`;
 }
 
 /** @param {{ node: Node, tree: any }} props */
@@ -71,7 +77,11 @@ function Overview({ node, tree }) {
   return html`<${Section} title="Overview"><${Facts} of=${[
     ["Duration", node.running ? "in progress" : `${duration(took)}, ${share(took, tree.to - tree.from)} of the trace`],
     ["Own time", node.children.length && !node.running ? `${duration(own)}, ${share(own, took)} of it` : ""],
-    ["Began", html`<span title=${exactTime(node.start)}>${began.date} ${began.time}${began.millis}, ${duration(node.start - tree.from)} into the trace</span>`],
+    [
+      "Began",
+      html`<span
+        title=${exactTime(node.start)}>${began.date} ${began.time}${began.millis}, ${duration(node.start - tree.from)} into the trace</span>`,
+    ],
     ["Kind", kindText(node)],
     ["Part of", node.segment ? "" : node.service],
     ["Origin", document.origin],
@@ -85,7 +95,11 @@ function Overview({ node, tree }) {
 
 /** @param {Node} node */
 function kindText(node) {
-  const place = node.segment ? "segment" : node.document.type === "subsegment" ? "subsegment, sent on its own" : "subsegment";
+  const place = node.segment
+    ? "segment"
+    : node.document.type === "subsegment"
+      ? "subsegment, sent on its own"
+      : "subsegment";
   return [node.document.namespace, place].filter(Boolean).join(" ");
 }
 
@@ -93,10 +107,15 @@ function kindText(node) {
 function Annotations({ annotations }) {
   const entries = Object.entries(record(annotations));
   if (!entries.length) return null;
-  return html`<${Section} title="Annotations" copy=${() => JSON.stringify(annotations, null, 2)}><dl class="facts-list">${entries.map(([key, value]) => html`
+  return html`<${Section} title="Annotations" copy=${() => JSON.stringify(annotations, null, 2)}>
+    <dl class="facts-list">${entries.map(
+    ([key, value]) => html`
     <dt key=${key}>${key}</dt><dd class="with-copy"><span class="code">${shown(value)}</span>
-      <a class="copy" href=${addressOf({ trace: "", at: "", view: "", filter: expression(key, value) })} title="Traces with this annotation" aria-label="Traces with ${key} ${shown(value)}"><${Icon} name="filter" /></a>
-    </dd>`)}</dl></${Section}>`;
+      <a class="copy" href=${addressOf({ trace: "", at: "", view: "", filter: expression(key, value) })}
+        title="Traces with this annotation" aria-label="Traces with ${key} ${shown(value)}">
+        <${Icon} name="filter" /></a>
+    </dd>`,
+  )}</dl></${Section}>`;
 }
 
 /** @param {string} key @param {any} value */
@@ -110,7 +129,9 @@ function Metadata({ metadata }) {
   const spaces = Object.entries(record(metadata));
   if (!spaces.length) return null;
   return html`<${Section} title="Metadata" copy=${() => JSON.stringify(metadata, null, 2)}>
-    ${spaces.map(([name, value]) => html`<div class="namespace" key=${name}>${spaces.length > 1 || name !== "default" ? html`<h4>${name}</h4>` : null}<${JsonTree} value=${value} /></div>`)}
+    ${spaces.map(([name, value]) => html`<div class="namespace"
+    key=${name}>${spaces.length > 1 || name !== "default" ? html`<h4>${name}</h4>` : null}
+    <${JsonTree} value=${value} /></div>`)}
   </${Section}>`;
 }
 
@@ -118,5 +139,6 @@ function Metadata({ metadata }) {
 function Links({ links }) {
   const known = Array.isArray(links) ? links.filter((link) => typeof link?.trace_id === "string") : [];
   if (!known.length) return null;
-  return html`<${Section} title="Linked traces"><ul>${known.map((link) => html`<li key=${link.trace_id}><a class="code" href=${addressOf({ trace: link.trace_id, at: "" })}>${link.trace_id}</a></li>`)}</ul></${Section}>`;
+  return html`<${Section} title="Linked traces"><ul>${known.map((link) => html`<li key=${link.trace_id}>
+    <a class="code" href=${addressOf({ trace: link.trace_id, at: "" })}>${link.trace_id}</a></li>`)}</ul></${Section}>`;
 }

@@ -17,7 +17,17 @@ import { useEffect, useState } from "./html.js";
  */
 
 const EMPTY = Object.freeze({
-  view: "", trace: "", at: "", versus: "", pick: "", filter: "", last: "", since: "", until: "", slower: "", faster: "",
+  view: "",
+  trace: "",
+  at: "",
+  versus: "",
+  pick: "",
+  filter: "",
+  last: "",
+  since: "",
+  until: "",
+  slower: "",
+  faster: "",
 });
 /** What goes with the list, and is dropped where one trace is looked at only to be found again by "back". */
 const ABOUT_ONE = { trace: "", at: "", versus: "" };
@@ -46,7 +56,8 @@ export function addressOf(changes) {
  */
 export function go(changes, { replace = false } = {}) {
   const address = addressOf(changes);
-  if (address !== `${location.pathname}${location.search}`) history[replace ? "replaceState" : "pushState"](null, "", address);
+  if (address !== `${location.pathname}${location.search}`)
+    history[replace ? "replaceState" : "pushState"](null, "", address);
   tell();
 }
 
@@ -77,7 +88,16 @@ export function usePlace() {
  */
 export function follow(event) {
   const link = /** @type {Element} */ (event.target).closest?.("a[href^='/?'], a[href='/']");
-  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (
+    !link ||
+    event.defaultPrevented ||
+    event.button ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
   event.preventDefault();
   const address = link.getAttribute("href") ?? "/";
   if (address !== `${location.pathname}${location.search}`) history.pushState(null, "", address);

@@ -7,10 +7,29 @@ import { go, toView } from "./place.js";
 
 /** @type {Array<[string, string, string, object]>} field, heading, how it is written, attributes */
 const FIELDS = [
-  ["RuleName", "Name", "text", { maxlength: 32 }], ["Priority", "Priority", "whole", { min: 1, max: 9999 }], ["ReservoirSize", "Per second", "whole", { min: 0 }], ["FixedRate", "Then %", "percent", { min: 0, max: 100, step: "any" }],
-  ["ServiceName", "Service", "text", { maxlength: 64 }], ["ServiceType", "Type", "text", { maxlength: 64 }], ["Host", "Host", "text", { maxlength: 64 }], ["HTTPMethod", "Method", "text", { maxlength: 10 }], ["URLPath", "Path", "text", { maxlength: 128 }],
+  ["RuleName", "Name", "text", { maxlength: 32 }],
+  ["Priority", "Priority", "whole", { min: 1, max: 9999 }],
+  ["ReservoirSize", "Per second", "whole", { min: 0 }],
+  ["FixedRate", "Then %", "percent", { min: 0, max: 100, step: "any" }],
+  ["ServiceName", "Service", "text", { maxlength: 64 }],
+  ["ServiceType", "Type", "text", { maxlength: 64 }],
+  ["Host", "Host", "text", { maxlength: 64 }],
+  ["HTTPMethod", "Method", "text", { maxlength: 10 }],
+  ["URLPath", "Path", "text", { maxlength: 128 }],
 ];
-const NEW = { RuleName: "", Priority: 100, ReservoirSize: 1, FixedRate: 0.05, ServiceName: "*", ServiceType: "*", Host: "*", HTTPMethod: "*", URLPath: "*", ResourceARN: "*", Version: 1 };
+const NEW = {
+  RuleName: "",
+  Priority: 100,
+  ReservoirSize: 1,
+  FixedRate: 0.05,
+  ServiceName: "*",
+  ServiceType: "*",
+  Host: "*",
+  HTTPMethod: "*",
+  URLPath: "*",
+  ResourceARN: "*",
+  Version: 1,
+};
 
 export function Rules() {
   const { data, fault } = useAnswer("/api/rules");
@@ -24,24 +43,59 @@ export function Rules() {
   const save = async (/** @type {Event} */ event) => {
     event.preventDefault();
     try {
-      const answer = await ask("/api/rules", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ rules }) });
+      const answer = await ask("/api/rules", {
+        method: "PUT",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ rules }),
+      });
       if (answer.errors) return say({ good: false, text: "Not saved:", errors: answer.errors });
       set(answer.rules);
-      say({ good: true, text: "Saved. Programs ask for the rules every five minutes, and when they start.", errors: [] });
+      say({
+        good: true,
+        text: "Saved. Programs ask for the rules every five minutes, and when they start.",
+        errors: [],
+      });
     } catch (fault) {
       say({ good: false, text: /** @type {Error} */ (fault).message, errors: [] });
     }
   };
   return html`<div class="page"><form class="inner wide" onSubmit=${save} novalidate>
     <h1>Sampling rules</h1>
-    <p class="muted">What a program is told when it asks this daemon which requests to record. The rule with the lowest priority that matches counts; <code>*</code> stands for anything, <code>?</code> for one character.${data?.file ? html` Kept in <code>${data.file}</code>.` : ""}</p>
+    <p class="muted">What a program is told when it asks this daemon which requests to record. The rule with the lowest${" "}
+      priority that matches counts; <code>*</code> stands for anything, <code>?</code> for one character.${" "}
+      ${data?.file ? html`Kept in <code>${data.file}</code>.` : ""}</p>
     ${fault && html`<p class="is-fault">${fault.message}</p>`}
     ${data?.problem && html`<p class="remark"><${Icon} name="error" />The file was edited, and not taken: ${data.problem}</p>`}
-    ${rules && html`<div class="table-frame rules" tabindex="0" role="group" aria-label="Rules"><table class="table"><thead><tr>${FIELDS.map(([field, name, how]) => html`<th key=${field} scope="col" class=${how === "text" ? "" : "number"}>${name}</th>`)}<th><span class="hidden">Remove</span></th></tr></thead>
-      <tbody>${rules.map((rule, place) => html`<${Rule} key=${place} rule=${rule} place=${place} errors=${said?.errors ?? []} change=${(/** @type {any} */ next) => change(rules.map((each, at) => (at === place ? next : each)))} remove=${() => change(rules.filter((_, at) => at !== place))} />`)}</tbody></table></div>
-    <div class="actions"><button type="button" class="button" onClick=${() => change([{ ...NEW, Priority: freePriority(rules) }, ...rules])}><${Icon} name="plus" />Add a rule</button><button class="button main" type="submit">Save</button>
-      <div role="status" class=${said ? (said.good ? "said-good" : "is-fault") : ""}>${said?.text}${said?.errors.length ? html`<ul>${said.errors.map((error, at) => html`<li key=${at}><b>${error.rule || "Rules"}</b>${error.field ? `, ${headingOf(error.field)}` : ""}: ${error.field === "FixedRate" ? "expected 0 to 100" : error.message}</li>`)}</ul>` : null}</div></div>`}
+    ${rules && html`<${Table} rules=${rules} errors=${said?.errors ?? []} change=${change} />`}
+    ${rules && html`<${Actions} said=${said} add=${() => change([{ ...NEW, Priority: freePriority(rules) }, ...rules])} />`}
   </form></div>`;
+}
+
+/** @param {{ rules: any[], errors: any[], change: (rules: any[]) => void }} props */
+function Table({ rules, errors, change }) {
+  const heads = FIELDS.map(
+    ([field, name, how]) => html`<th key=${field} scope="col" class=${how === "text" ? "" : "number"}>${name}</th>`,
+  );
+  const rows = rules.map(
+    (rule, place) => html`<${Rule} key=${place} rule=${rule} place=${place} errors=${errors}
+      change=${(/** @type {any} */ next) => change(rules.with(place, next))}
+      remove=${() => change(rules.toSpliced(place, 1))} />`,
+  );
+  return html`<div class="table-frame rules" tabindex="0" role="group" aria-label="Rules"><table class="table">
+    <thead><tr>${heads}<th><span class="hidden">Remove</span></th></tr></thead><tbody>${rows}</tbody></table></div>`;
+}
+
+/** @param {{ said: { good: boolean, text: string, errors: any[] } | null, add: () => void }} props */
+function Actions({ said, add }) {
+  const errors = said?.errors.map(
+    (error, at) => html`<li key=${at}><b>${error.rule || "Rules"}</b>${error.field && `, ${headingOf(error.field)}`}:${" "}
+      ${error.field === "FixedRate" ? "expected 0 to 100" : error.message}</li>`,
+  );
+  return html`<div class="actions">
+    <button type="button" class="button" onClick=${add}><${Icon} name="plus" />Add a rule</button>
+    <button class="button main" type="submit">Save</button>
+    <div role="status" class=${said ? (said.good ? "said-good" : "is-fault") : ""}>${said?.text}<ul>${errors}</ul></div>
+  </div>`;
 }
 
 /** @param {string} field */
@@ -58,14 +112,25 @@ function freePriority(rules) {
 /** @param {{ rule: any, place: number, errors: any[], change: (rule: any) => void, remove: () => void }} props */
 function Rule({ rule, place, errors, change, remove }) {
   const standard = rule.RuleName === "Default";
-  const wrong = (/** @type {string} */ field) => errors.some((error) => error.field === field && error.rule === (rule.RuleName || `rule ${place + 1}`));
-  return html`<tr>${FIELDS.map(([field, name, how, limits]) => html`<td key=${field}><input class="field ${how}" ...${limits} type=${how === "text" ? "text" : "number"} value=${written(rule[field], how)} readonly=${standard && !["ReservoirSize", "FixedRate"].includes(field)}
-      aria-label="${name} of ${rule.RuleName || "the new rule"}" aria-invalid=${wrong(field)} spellcheck=${false} onInput=${(/** @type {any} */ event) => change({ ...rule, [field]: read(event.currentTarget.value, how) })} /></td>`)}
-    <td>${standard ? html`<span class="faint" title="The default rule stays: something has to match">always</span>` : html`<button type="button" class="copy" aria-label="Remove ${rule.RuleName || "the new rule"}" onClick=${remove}><${Icon} name="close" /></button>`}</td></tr>`;
+  const wrong = (/** @type {string} */ field) =>
+    errors.some((error) => error.field === field && error.rule === (rule.RuleName || `rule ${place + 1}`));
+  const fields = FIELDS.map(
+    ([field, name, how, limits]) => html`<td key=${field}>
+      <input class="field ${how}" ...${limits} type=${how === "text" ? "text" : "number"} value=${written(rule[field], how)}
+        readonly=${standard && !["ReservoirSize", "FixedRate"].includes(field)} aria-invalid=${wrong(field)}
+        aria-label="${name} of ${rule.RuleName || "the new rule"}" spellcheck=${false}
+        onInput=${(/** @type {any} */ event) => change({ ...rule, [field]: read(event.currentTarget.value, how) })} /></td>`,
+  );
+  const last = standard
+    ? html`<span class="faint" title="The default rule stays: something has to match">always</span>`
+    : html`<button type="button" class="copy" aria-label="Remove ${rule.RuleName || "the new rule"}" onClick=${remove}>
+        <${Icon} name="close" /></button>`;
+  return html`<tr>${fields}<td>${last}</td></tr>`;
 }
 
 /** @param {any} value @param {string} how */
-const written = (value, how) => (how === "percent" && typeof value === "number" ? String(Number((value * 100).toPrecision(12))) : String(value ?? ""));
+const written = (value, how) =>
+  how === "percent" && typeof value === "number" ? String(Number((value * 100).toPrecision(12))) : String(value ?? "");
 
 /** What is no number is sent as it stands, for the viewer to say so. @param {string} text @param {string} how */
 function read(text, how) {

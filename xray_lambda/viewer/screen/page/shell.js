@@ -7,7 +7,13 @@ import { SHORTCUTS, useKeys } from "./keyboard.js";
 import { togglePause, useConnection, useEvents } from "./live.js";
 import { addressOf, go, toView } from "./place.js";
 
-const TABS = [["", "Traces"], ["map", "Map"], ["cold", "Cold starts"], ["rules", "Sampling"], ["daemon", "Daemon"]];
+const TABS = [
+  ["", "Traces"],
+  ["map", "Map"],
+  ["cold", "Cold starts"],
+  ["rules", "Sampling"],
+  ["daemon", "Daemon"],
+];
 const STATES = { connecting: "Connecting", live: "Live", paused: "Paused", lost: "No connection" };
 
 /** @param {{ place: import("./place.js").Place }} props */
@@ -15,22 +21,33 @@ export function Bar({ place }) {
   const [helping, help] = useState(false);
   const [theme, switchTheme] = useTheme();
   const tabs = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [place.view]);
+  useEffect(
+    () => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }),
+    [place.view],
+  );
   useKeys({
-    "?": () => help(true), d: switchTheme, p: togglePause, t: () => go(toView("")), m: () => go(toView("map")),
+    "?": () => help(true),
+    d: switchTheme,
+    p: togglePause,
+    t: () => go(toView("")),
+    m: () => go(toView("map")),
   });
   return html`<header class="bar">
-    <a class="brand" href=${addressOf(toView(""))} aria-label="xray-lambda: traces"><${Brand} /><span>xray-lambda</span></a>
+    <a class="brand" href=${addressOf(toView(""))} aria-label="xray-lambda: traces"><${Brand} />
+    <span>xray-lambda</span></a>
     <nav class="tabs" ref=${tabs} aria-label="Views">
-      ${TABS.map(([view, name]) => html`<a key=${view} href=${addressOf(toView(view))} aria-current=${isCurrent(place, view) ? "page" : null}>${name}</a>`)}
+      ${TABS.map(([view, name]) => html`<a key=${view} href=${addressOf(toView(view))}
+      aria-current=${isCurrent(place, view) ? "page" : null}>${name}</a>`)}
     </nav>
     <span class="push"></span>
     <${Losses} />
     <${Live} />
-    <button class="button bare" title="Light or dark (d)" aria-label="Switch to the ${theme === "dark" ? "light" : "dark"} theme" onClick=${switchTheme}>
+    <button class="button bare" title="Light or dark (d)"
+      aria-label="Switch to the ${theme === "dark" ? "light" : "dark"} theme" onClick=${switchTheme}>
       <${Icon} name=${theme === "dark" ? "sun" : "moon"} />
     </button>
-    <button class="button bare" title="Keys (?)" aria-label="Keyboard shortcuts" onClick=${() => help(true)}><${Icon} name="help" /></button>
+    <button class="button bare" title="Keys (?)" aria-label="Keyboard shortcuts" onClick=${() => help(true)}>
+    <${Icon} name="help" /></button>
     ${helping && html`<${Help} close=${() => help(false)} />`}
   </header>`;
 }
@@ -40,13 +57,15 @@ const isCurrent = (place, view) => (place.trace ? view === "" : place.view === v
 
 function Brand() {
   return html`<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="var(--accent)" />
-    <g fill="none" stroke="var(--on-accent)" stroke-width="3" stroke-linecap="round"><path d="M7 9h18" /><path d="M7 16h8" opacity=".8" /><path d="M15 23h10" opacity=".8" /></g></svg>`;
+    <g fill="none" stroke="var(--on-accent)" stroke-width="3" stroke-linecap="round"><path d="M7 9h18" />
+    <path d="M7 16h8" opacity=".8" /><path d="M15 23h10" opacity=".8" /></g></svg>`;
 }
 
 function Live() {
   const state = useConnection();
   return html`<button class="live" data-state=${state} aria-pressed=${state === "paused"} onClick=${togglePause}
-    title=${state === "paused" ? "Show what arrives again (p)" : "Stop showing what arrives (p)"} aria-label="Live traces: ${STATES[state]}">
+    title=${state === "paused" ? "Show what arrives again (p)" : "Stop showing what arrives (p)"}
+    aria-label="Live traces: ${STATES[state]}">
     <span class="dot" aria-hidden="true"></span><span class="label" role="status">${STATES[state]}</span>
   </button>`;
 }
@@ -65,11 +84,18 @@ function Losses() {
   const rejected = status.rejected + more;
   const lost = status.dropped + status.unstored;
   return html`<span class="counters">
-    ${status.problem && html`<a class="chip fault" href=${addressOf(toView("daemon"))} title=${status.problem.text}><${Icon} name="fault" /><span class="label">problem</span></a>`}
-    ${rejected > 0 && html`<a class="chip error" href=${addressOf(toView("daemon"))} title="Documents that were refused, and why">
-      <${Icon} name="error" />${count(rejected)} <span class="label">rejected</span></a>`}
-    ${lost > 0 && html`<a class="chip fault" href=${addressOf(toView("daemon"))} title="Documents that were lost">
-      <${Icon} name="fault" />${count(lost)} <span class="label">dropped</span></a>`}
+    ${status.problem && html`<a class="chip fault" href=${addressOf(toView("daemon"))} title=${status.problem.text}>
+    <${Icon} name="fault" /><span class="label">problem</span></a>`}
+    ${
+      rejected > 0 &&
+      html`<a class="chip error" href=${addressOf(toView("daemon"))} title="Documents that were refused, and why">
+      <${Icon} name="error" />${count(rejected)} <span class="label">rejected</span></a>`
+    }
+    ${
+      lost > 0 &&
+      html`<a class="chip fault" href=${addressOf(toView("daemon"))} title="Documents that were lost">
+      <${Icon} name="fault" />${count(lost)} <span class="label">dropped</span></a>`
+    }
   </span>`;
 }
 
@@ -102,7 +128,9 @@ function Help({ close }) {
   useEffect(() => dialog.current?.showModal(), []);
   return html`<dialog ref=${dialog} onClose=${close} aria-labelledby="keys-title">
     <h2 id="keys-title">Keys</h2>
-    <button class="button bare close" aria-label="Close" onClick=${() => dialog.current?.close()}><${Icon} name="close" /></button>
-    <dl class="keys">${SHORTCUTS.map(([keys, what]) => html`<dt key=${what}>${/** @type {string[]} */ (keys).map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${what}</dd>`)}</dl>
+    <button class="button bare close" aria-label="Close" onClick=${() => dialog.current?.close()}>
+    <${Icon} name="close" /></button>
+    <dl class="keys">${SHORTCUTS.map(([keys, what]) => html`<dt
+      key=${what}>${/** @type {string[]} */ (keys).map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${what}</dd>`)}</dl>
   </dialog>`;
 }

@@ -1,5 +1,5 @@
 // The timeline: a row for each segment and subsegment, its bar on one axis, the critical path drawn strong in it.
-import { count, counted, duration, tick } from "./format.js";
+import { count, duration, tick } from "./format.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { Icon, OUTCOMES } from "./icons.js";
 import { useKeys } from "./keyboard.js";
@@ -47,7 +47,8 @@ export function Timeline({ tree, selected, select }) {
   return html`<section class="timeline" aria-label="Timeline">
     <${Tools} search=${search} tree=${tree} closed=${closed} setClosed=${setClosed} zoom=${zoom} setZoom=${setZoom} />
     <${Ruler} axis=${axis} zoom=${setZoom} />
-    <${Grid} rows=${rows} axis=${axis} path=${path} closed=${closed} selected=${selected} at=${at} scroller=${scroller} search=${search} tree=${tree}
+    <${Grid} rows=${rows} axis=${axis} path=${path} closed=${closed} selected=${selected} at=${at} scroller=${scroller}
+      search=${search} tree=${tree}
       choose=${(/** @type {Node} */ node) => (focus(node.id), select(node.id))} toggle=${toggle} />
   </section>`;
 }
@@ -68,13 +69,33 @@ function useTimelineKeys({ rows, at, move, toggle, closed, select, goTo, tree, s
   const nextBad = () => {
     const all = everyNode(tree.roots);
     const from = at < 0 ? -1 : all.indexOf(rows[at]);
-    goTo([...all.slice(from + 1), ...all.slice(0, from + 1)].find((node) => ["fault", "error", "throttle"].includes(node.outcome)));
+    goTo(
+      [...all.slice(from + 1), ...all.slice(0, from + 1)].find((node) =>
+        ["fault", "error", "throttle"].includes(node.outcome),
+      ),
+    );
   };
   useKeys({
-    j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), ArrowRight: inward, ArrowLeft: outward, l: inward, h: outward,
-    PageDown: () => move(page()), PageUp: () => move(-page()), Home: () => move(-rows.length), End: () => move(rows.length), e: nextBad,
-    Enter: (event) => (event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement ? event.target.click() : rows[at] && select(rows[at].id)),
-    "/": () => search.input.current?.focus(), n: () => search.step(1), N: () => search.step(-1),
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    ArrowRight: inward,
+    ArrowLeft: outward,
+    l: inward,
+    h: outward,
+    PageDown: () => move(page()),
+    PageUp: () => move(-page()),
+    Home: () => move(-rows.length),
+    End: () => move(rows.length),
+    e: nextBad,
+    Enter: (event) =>
+      event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement
+        ? event.target.click()
+        : rows[at] && select(rows[at].id),
+    "/": () => search.input.current?.focus(),
+    n: () => search.step(1),
+    N: () => search.step(-1),
   });
 }
 
@@ -86,7 +107,10 @@ function useSearch(tree, show) {
   const [text, write] = useState("");
   const [place, setPlace] = useState(-1);
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const texts = useMemo(() => everyNode(tree.roots).map((node) => /** @type {[Node, string]} */ ([node, searchText(node)])), [tree]);
+  const texts = useMemo(
+    () => everyNode(tree.roots).map((node) => /** @type {[Node, string]} */ ([node, searchText(node)])),
+    [tree],
+  );
   const hits = useMemo(() => {
     const words = text.trim().toLowerCase();
     return words ? texts.filter(([, found]) => found.includes(words)).map(([node]) => node) : [];
@@ -106,15 +130,21 @@ function Tools({ search, tree, closed, setClosed, zoom, setZoom }) {
   const inner = () => everyNode(tree.roots).filter((node) => node.children.length && node.depth > 0);
   const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter") (event.preventDefault(), search.step(event.shiftKey ? -1 : 1));
-    if (event.key === "Escape") (event.preventDefault(), event.stopPropagation(), search.text ? search.write("") : search.input.current?.blur());
+    if (event.key === "Escape")
+      (event.preventDefault(), event.stopPropagation(), search.text ? search.write("") : search.input.current?.blur());
   };
+  const found = search.place >= 0 ? `${search.place + 1} of ${count(search.hits.length)}` : count(search.hits.length);
+  const toggleAll = () => setClosed(closed.size ? new Set() : new Set(inner().map((node) => node.id)));
   return html`<div class="timeline-tools">
-    <div class="find" role="search"><${Icon} name="search" /><input class="field" type="text" ref=${search.input} value=${search.text} placeholder="Search in this trace" aria-label="Search in this trace"
-      spellcheck=${false} onInput=${(/** @type {any} */ event) => search.write(event.currentTarget.value)} onKeyDown=${key} />
-      <span class="hits muted" role="status">${search.text.trim() ? `${search.place >= 0 ? `${search.place + 1} of ` : ""}${count(search.hits.length)}` : ""}</span></div>
-    <span class="legend muted" aria-hidden="true"><i class="path"></i>critical path<i class="gap"></i>own time<i class="running"></i>in progress</span>
+    <div class="find" role="search"><${Icon} name="search" />
+      <input class="field" type="text" ref=${search.input} value=${search.text} placeholder="Search in this trace"
+        aria-label="Search in this trace" spellcheck=${false} onKeyDown=${key}
+        onInput=${(/** @type {any} */ event) => search.write(event.currentTarget.value)} />
+      <span class="hits muted" role="status">${search.text.trim() && found}</span></div>
+    <span class="legend muted" aria-hidden="true">
+      <i class="path"></i>critical path<i class="gap"></i>own time<i class="running"></i>in progress</span>
     ${zoom && html`<button class="button bare" onClick=${() => setZoom(null)}>Whole trace</button>`}
-    <button class="button bare push" onClick=${() => setClosed(closed.size ? new Set() : new Set(inner().map((node) => node.id)))}>${closed.size ? "Open all" : "Close all"}</button>
+    <button class="button bare push" onClick=${toggleAll}>${closed.size ? "Open all" : "Close all"}</button>
   </div>`;
 }
 
@@ -143,11 +173,19 @@ function Ruler({ axis, zoom }) {
     set(null);
     if (high - low > 0.01) zoom([axis.from + low * (axis.to - axis.from), axis.from + high * (axis.to - axis.from)]);
   };
-  return html`<div class="ruler" aria-hidden="true"><span class="ruler-name">Segment, subsegment</span><span class="ruler-took number">Duration</span>
-    <div class="ruler-axis" title="Drag to zoom in, double click for the whole trace" ref=${ruler} onPointerDown=${(/** @type {PointerEvent} */ event) => (ruler.current?.setPointerCapture(event.pointerId), set([at(event), at(event)]))}
-      onPointerMove=${(/** @type {PointerEvent} */ event) => drag && set([drag[0], at(event)])} onPointerUp=${end} onPointerCancel=${() => set(null)} onDblClick=${() => zoom(null)}>
-      ${axis.ticks.map((value) => html`<span key=${value} style=${{ left: `${(value / (axis.to - axis.from)) * 100}%` }}>${tick(value)}</span>`)}
-      ${drag && html`<i class="ruler-brush" style=${{ left: `${Math.min(...drag) * 100}%`, width: `${Math.abs(drag[1] - drag[0]) * 100}%` }}></i>`}
+  const begin = (/** @type {PointerEvent} */ event) => {
+    ruler.current?.setPointerCapture(event.pointerId);
+    set([at(event), at(event)]);
+  };
+  const share = (/** @type {number} */ value) => `${(value / (axis.to - axis.from)) * 100}%`;
+  const brush = drag && { left: `${Math.min(...drag) * 100}%`, width: `${Math.abs(drag[1] - drag[0]) * 100}%` };
+  return html`<div class="ruler" aria-hidden="true"><span class="ruler-name">Segment, subsegment</span>
+    <span class="ruler-took number">Duration</span>
+    <div class="ruler-axis" title="Drag to zoom in, double click for the whole trace" ref=${ruler} onPointerDown=${begin}
+      onPointerMove=${(/** @type {PointerEvent} */ event) => drag && set([drag[0], at(event)])} onPointerUp=${end}
+      onPointerCancel=${() => set(null)} onDblClick=${() => zoom(null)}>
+      ${axis.ticks.map((value) => html`<span key=${value} style=${{ left: share(value) }}>${tick(value)}</span>`)}
+      ${brush && html`<i class="ruler-brush" style=${brush}></i>`}
     </div></div>`;
 }
 
@@ -155,31 +193,64 @@ function Ruler({ axis, zoom }) {
 function Grid({ rows, axis, path, closed, selected, at, scroller, search, tree, choose, toggle }) {
   const [first, last] = useWindow(scroller, rows.length, ROW);
   const current = rows[at];
-  return html`<div class="scroller grid" ref=${scroller} tabindex="0" role="tree" aria-label=${`${counted(tree.byId.size, "segment or subsegment").replace("subsegments", "subsegment")}`}
-      aria-activedescendant=${current ? `node-${current.id}` : null}>
+  const share = (/** @type {number} */ value) => `${(value / (axis.to - axis.from)) * 100}%`;
+  const shown = rows.slice(first, last).map((/** @type {Node} */ node, /** @type {number} */ place) => {
+    const open = node.children.length ? !closed.has(node.id) : null;
+    return html`<${Row} key=${node.id} node=${node} top=${(first + place) * ROW} axis=${axis} path=${path.get(node.id)}
+      open=${open} selected=${node.id === selected} focused=${node.id === current?.id} hit=${search.set.has(node.id)}
+      choose=${choose} toggle=${toggle} />`;
+  });
+  return html`<div class="scroller grid" ref=${scroller} tabindex="0" role="tree"
+    aria-label="${count(tree.byId.size)} segments and subsegments" aria-activedescendant=${current ? `node-${current.id}` : null}>
     <div class="rows" style=${{ height: `${rows.length * ROW}px` }}>
-      <div class="grid-lines" aria-hidden="true">${axis.ticks.map((/** @type {number} */ value) => html`<i key=${value} style=${{ left: `${(value / (axis.to - axis.from)) * 100}%` }}></i>`)}</div>
-      ${rows.slice(first, last).map((/** @type {Node} */ node, /** @type {number} */ place) => html`<${Row} key=${node.id} node=${node} top=${(first + place) * ROW} axis=${axis} path=${path.get(node.id)}
-        open=${node.children.length ? !closed.has(node.id) : null} selected=${node.id === selected} focused=${node.id === current?.id} hit=${search.set.has(node.id)} choose=${choose} toggle=${toggle} />`)}
+      <div class="grid-lines" aria-hidden="true">
+        ${axis.ticks.map((/** @type {number} */ value) => html`<i key=${value} style=${{ left: share(value) }}></i>`)}</div>
+      ${shown}
     </div></div>`;
 }
 
-/** @param {{ node: Node, top: number, axis: Axis, path: Array<[number, number]> | undefined, open: boolean | null, selected: boolean, focused: boolean, hit: boolean, choose: (node: Node) => void, toggle: (id: string, open: boolean) => void }} props */
+/**
+ * @typedef {object} RowProps
+ * @property {Node} node
+ * @property {number} top pixels
+ * @property {Axis} axis
+ * @property {Array<[number, number]> | undefined} path where the critical path is in it
+ * @property {boolean | null} open null: there is nothing below
+ * @property {boolean} selected shown in the panel
+ * @property {boolean} focused where the keys are
+ * @property {boolean} hit found by the search
+ * @property {(node: Node) => void} choose
+ * @property {(id: string, open: boolean) => void} toggle
+ */
+
+/** @param {RowProps} props */
 function Row({ node, top, axis, path, open, selected, focused, hit, choose, toggle }) {
   const bad = node.outcome && node.outcome !== "progress" ? node.outcome : "";
-  return html`<div id="node-${node.id}" class="grid-row tone-${node.tone} ${focused ? "focused" : ""} ${hit ? "hit" : ""}" role="treeitem" aria-level=${node.depth + 1} aria-expanded=${open === null ? undefined : open}
-      aria-selected=${selected} style=${{ transform: `translateY(${top}px)` }} onClick=${() => choose(node)}>
+  const classes = `grid-row tone-${node.tone} ${focused ? "focused" : ""} ${hit ? "hit" : ""}`;
+  return html`<div id="node-${node.id}" class=${classes} role="treeitem" aria-level=${node.depth + 1}
+    aria-expanded=${open === null ? undefined : open} aria-selected=${selected}
+    style=${{ transform: `translateY(${top}px)` }} onClick=${() => choose(node)}>
     <span class="cell-name" style=${{ "--depth": Math.min(node.depth, 24) }}>
-      ${open === null ? html`<i class="twig"></i>` : html`<span class="twig" onClick=${(/** @type {Event} */ event) => (event.stopPropagation(), toggle(node.id, !open))}><${Icon} name=${open ? "down" : "right"} /></span>`}
+      <${Twig} open=${open} toggle=${() => toggle(node.id, !open)} />
       <${Icon} name=${node.kind} class="kind" />
-      <span class="cut ${node.segment ? "is-segment" : ""} ${bad ? `is-${bad}` : ""}" title=${node.name}>${node.name}</span>
+      <span class="cut ${node.segment ? "is-segment" : ""} ${bad && `is-${bad}`}" title=${node.name}>${node.name}</span>
       ${open === false && html`<span class="folded">${count(sizeOf(node))}</span>`}
-      ${bad && html`<${Icon} name=${bad} label=${OUTCOMES[/** @type {keyof typeof OUTCOMES} */ (bad)]} class="is-${bad}" />`}${node.cut && html`<${Icon} name="cut" label="truncated" class="faint" />`}
+      ${bad && html`<${Icon} name=${bad} label=${OUTCOMES[/** @type {"fault"} */ (bad)]} class="is-${bad}" />`}
+      ${node.cut && html`<${Icon} name="cut" label="truncated" class="faint" />`}
       ${node.missing && html`<span class="faint missing" title="Its own document never came">not sent</span>`}
     </span>
-    <span class="cell-took number ${path ? "on-path" : ""}">${node.running ? html`<span class="hidden">in progress</span><span aria-hidden="true">…</span>` : duration(node.end - node.start)}${path && html`<span class="hidden"> on the critical path</span>`}</span>
+    <span class="cell-took number ${path ? "on-path" : ""}">
+      ${node.running ? html`<span class="hidden">in progress</span><span aria-hidden="true">…</span>` : duration(node.end - node.start)}
+      ${path && html`<span class="hidden"> on the critical path</span>`}</span>
     <span class="cell-bar"><${Bar} node=${node} axis=${axis} path=${path} bad=${bad} /></span>
   </div>`;
+}
+
+/** @param {{ open: boolean | null, toggle: () => void }} props */
+function Twig({ open, toggle }) {
+  if (open === null) return html`<i class="twig"></i>`;
+  const click = (/** @type {Event} */ event) => (event.stopPropagation(), toggle());
+  return html`<span class="twig" onClick=${click}><${Icon} name=${open ? "down" : "right"} /></span>`;
 }
 
 /** @param {Node} node */
@@ -190,9 +261,13 @@ function Bar({ node, axis, path, bad }) {
   const left = axis.x(node.start);
   const right = axis.x(node.end);
   if (right < -0.5 || left > 100.5) return html`<span class="outside">${left > 100 ? "▸" : "◂"}</span>`;
-  const piece = (/** @type {[number, number]} */ [from, to]) => ({ left: `${clamp(axis.x(from))}%`, width: `max(1px, ${clamp(axis.x(to)) - clamp(axis.x(from))}%)` });
+  const piece = (/** @type {[number, number]} */ [from, to]) => ({
+    left: `${clamp(axis.x(from))}%`,
+    width: `max(1px, ${clamp(axis.x(to)) - clamp(axis.x(from))}%)`,
+  });
   const gaps = node.children.length ? gapsOf(node).filter(([from, to]) => axis.x(to) - axis.x(from) > 0.15) : [];
-  return html`<i class="span ${bad} ${node.running ? "running" : ""} ${node.missing ? "missing" : ""}" style=${piece([node.start, node.end])}></i>
+  return html`<i class="span ${bad} ${node.running ? "running" : ""} ${node.missing ? "missing" : ""}"
+    style=${piece([node.start, node.end])}></i>
     ${gaps.map((gap) => html`<i class="gap" style=${piece(gap)}></i>`)}
     ${path?.map((part) => html`<i class="path ${bad}" style=${piece(part)}></i>`)}`;
 }

@@ -20,18 +20,26 @@ export function useTraces(place, atTop) {
   const loading = useRef(false);
   const key = viewKey(place);
 
-  const load = useCallback(async (/** @type {string | null} */ before) => {
-    const mine = before ? turn.current : ++turn.current;
-    const query = queryOf(place);
-    query.set("limit", String(PAGE));
-    if (before) query.set("before", before);
-    try {
-      const answer = await ask(`/api/traces?${query}`);
-      if (mine === turn.current) set((/** @type {any} */ old) => received(old, answer, before, query));
-    } catch (fault) {
-      if (mine === turn.current) set((/** @type {any} */ old) => ({ ...old, asking: false, ...(filterFault(fault) ? { filterError: filterFault(fault) } : { fault }) }));
-    }
-  }, [key]);
+  const load = useCallback(
+    async (/** @type {string | null} */ before) => {
+      const mine = before ? turn.current : ++turn.current;
+      const query = queryOf(place);
+      query.set("limit", String(PAGE));
+      if (before) query.set("before", before);
+      try {
+        const answer = await ask(`/api/traces?${query}`);
+        if (mine === turn.current) set((/** @type {any} */ old) => received(old, answer, before, query));
+      } catch (fault) {
+        if (mine === turn.current)
+          set((/** @type {any} */ old) => ({
+            ...old,
+            asking: false,
+            ...(filterFault(fault) ? { filterError: filterFault(fault) } : { fault }),
+          }));
+      }
+    },
+    [key],
+  );
 
   const again = () => {
     setWaiting([]);
@@ -95,7 +103,16 @@ function useArrivals(/** @type {any} */ { place, state, set, atTop, setWaiting, 
     const newer = rows.filter((row) => !known.has(row.trace_id));
     for (const row of newer) fresh.current.add(row.trace_id);
     const shown = latest.current.atTop ? rows : rows.filter((row) => known.has(row.trace_id));
-    if (shown.length || gone.size) set((/** @type {any} */ old) => ({ ...old, empty: false, rows: merged(old.rows.filter((/** @type {any} */ row) => !gone.has(row.trace_id)), shown, true) }));
+    if (shown.length || gone.size)
+      set((/** @type {any} */ old) => ({
+        ...old,
+        empty: false,
+        rows: merged(
+          old.rows.filter((/** @type {any} */ row) => !gone.has(row.trace_id)),
+          shown,
+          true,
+        ),
+      }));
     if (!latest.current.atTop) setWaiting((/** @type {any[]} */ old) => merged(old, newer, true));
   };
   useEvents((kind, data) => {

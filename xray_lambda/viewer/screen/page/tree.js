@@ -58,7 +58,14 @@ function extent(entities) {
 function nodeOf({ id, segment, missing, start, end, document }, parent, last) {
   const begin = start ?? parent?.start ?? last;
   return {
-    id, segment, missing, document, parent, children: [], start: begin, end: end ?? last,
+    id,
+    segment,
+    missing,
+    document,
+    parent,
+    children: [],
+    start: begin,
+    end: end ?? last,
     name: String(document.name ?? id),
     running: end == null,
     cut: isCut(document),
@@ -100,7 +107,10 @@ export function rowsOf(roots, closed) {
  */
 export function criticalPath(roots) {
   const path = new Map();
-  const root = roots.reduce((/** @type {Node | null} */ best, node) => (!best || node.end - node.start > best.end - best.start ? node : best), null);
+  const root = roots.reduce(
+    (/** @type {Node | null} */ best, node) => (!best || node.end - node.start > best.end - best.start ? node : best),
+    null,
+  );
   const waiting = root ? [{ node: root, from: root.start, to: root.end }] : [];
   while (waiting.length) {
     const { node, from, to } = /** @type {any} */ (waiting.pop());
@@ -154,9 +164,19 @@ export function searchText(node) {
   const { document } = node;
   const exceptions = Array.isArray(document.cause?.exceptions) ? document.cause.exceptions : [];
   const parts = [
-    node.name, node.id, node.outcome, document.http?.request?.url, document.http?.request?.method, document.http?.response?.status, document.sql?.sanitized_query,
-    ...Object.entries(document.annotations ?? {}).flat(), ...Object.values(document.aws ?? {}).filter((value) => typeof value === "string"),
+    node.name,
+    node.id,
+    node.outcome,
+    document.http?.request?.url,
+    document.http?.request?.method,
+    document.http?.response?.status,
+    document.sql?.sanitized_query,
+    ...Object.entries(document.annotations ?? {}).flat(),
+    ...Object.values(document.aws ?? {}).filter((value) => typeof value === "string"),
     ...exceptions.flatMap((/** @type {any} */ exception) => [exception?.type, exception?.message]),
   ];
-  return parts.filter((part) => part != null).join("\n").toLowerCase();
+  return parts
+    .filter((part) => part != null)
+    .join("\n")
+    .toLowerCase();
 }

@@ -23,5 +23,6 @@ export function Welcome() {
 
 /** @param {{ command: string, children?: any }} props */
 function Step({ command, children }) {
-  return html`<li><span>${children}</span><span class="command"><${Icon} name="right" /><code>${command}</code><${Copy} text=${command} label="Copy the command" /></span></li>`;
+  return html`<li><span>${children}</span><span class="command"><${Icon} name="right" /><code>${command}</code>
+    <${Copy} text=${command} label="Copy the command" /></span></li>`;
 }
