@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
-from typing import Any
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.result import AsyncResult
 
 from xray_lambda import patch_all, subsegment, trace_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Far shorter than the patience of the tests, far longer than anything else takes.
 LIMIT = 1
@@ -30,6 +37,28 @@ def make_app(url: str) -> Any:
     for name, (function, options) in TASKS.items():
         app.task(function, name=f"shop.{name}", **options)
     return app
+
+
+@contextmanager
+def application(url: str) -> Iterator[Any]:
+    """Make the application for a sender, and leave nothing behind that would talk to Redis later, or hold a socket."""
+    app = make_app(url)
+    try:
+        yield app
+    finally:
+        if url.startswith("redis"):
+            _let_go_of_redis(app)
+        app.close()
+
+
+def _let_go_of_redis(app: Any) -> None:
+    for result in [one for one in gc.get_objects() if type(one) is AsyncResult]:
+        result.backend = None  # else it unsubscribes when it goes
+    app.backend.result_consumer.stop()
+    app.backend.client.connection_pool.disconnect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of what Celery leaves to the collector
+        gc.collect()
 
 
 def add(self: Any, x: int, y: int) -> int:

@@ -15,7 +15,7 @@ from celery.app.task import Context
 from celery.app.trace import build_tracer
 
 from tests.libraries.cards import caught
-from tests.libraries.celery_program import make_app
+from tests.libraries.celery_program import application
 from tests.servers.process import free_port
 from xray_lambda import patch, segment, subsegment, trace_header, unpatch
 from xray_lambda._context import current
@@ -35,11 +35,10 @@ UNSAMPLED = HEADER.replace("Sampled=1", "Sampled=0")
 @pytest.fixture
 def app(request: pytest.FixtureRequest) -> Iterator[Any]:
     """An application whose broker is in memory, with a queue of its own."""
-    made = make_app("memory://")
-    made.conf.task_default_queue = request.node.name
-    patch("celery")
-    yield made
-    made.close()
+    with application("memory://") as made:
+        made.conf.task_default_queue = request.node.name
+        patch("celery")
+        yield made
 
 
 def sent(app: Any) -> Any:
@@ -156,11 +155,9 @@ def test_an_application_of_the_program_s_own_class_sends_each_task_once() -> Non
 
 def test_what_the_broker_s_client_does_belongs_to_the_sending(redis_port: int) -> None:
     patch("celery", "redis")
-    app = make_app(f"redis://127.0.0.1:{redis_port}/1")
-    with capture() as traces, subsegment("handler"):
+    with application(f"redis://127.0.0.1:{redis_port}/1") as app, capture() as traces, subsegment("handler"):
         result = app.send_task("shop.add", (1, 2))
         result.forget()
-    app.close()
     names = [node.name for node in traces.one.children]
     assert names[0] == "shop.add"
     assert traces.one.children[0].children == []
@@ -169,13 +166,13 @@ def test_what_the_broker_s_client_does_belongs_to_the_sending(redis_port: int) -
 
 def test_a_broker_that_is_not_there_is_a_fault_and_its_exception_passes() -> None:
     patch("celery", "redis")
-    app = make_app(f"redis://user:hunter2@127.0.0.1:{free_port()}/1")
-    app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-    with capture() as traces, subsegment("handler"):
+    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+    nowhere = f"redis://user:hunter2@127.0.0.1:{free_port()}/1"
+    with application(nowhere) as app, capture() as traces, subsegment("handler"):
+        app.conf.broker_transport_options = once
         error = caught(lambda: app.send_task("shop.add", (1, 2), ignore_result=True))
         with subsegment("after"):
             pass
-    app.close()
     assert isinstance(error, kombu.exceptions.OperationalError)
     sending, after = traces.one.children
     assert (sending.name, sending.flags, sending.children) == ("shop.add", {"fault"}, [])

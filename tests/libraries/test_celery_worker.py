@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 import sys
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import celery
 import pytest
-from celery.result import AsyncResult
 
 from tests.emitters.daemon import Daemon
-from tests.libraries.celery_program import make_app
+from tests.libraries.celery_program import application
 from tests.schema import checked
 from tests.servers.process import running
 from xray_lambda import patch, segment
@@ -61,9 +59,8 @@ class Worker:
 def started(pool: str, redis_port: int, folder: Path, **environment: str) -> Iterator[Worker]:
     """Run a worker."""
     url = f"redis://127.0.0.1:{redis_port}/2"
-    app = make_app(url)
-    app.conf.task_default_queue = pool  # for whoever sends; the worker is told
-    with Daemon() as daemon:
+    with application(url) as app, Daemon() as daemon:
+        app.conf.task_default_queue = pool  # for whoever sends; the worker is told
         told = {"CELERY_TESTS_BROKER": url, "AWS_XRAY_DAEMON_ADDRESS": daemon.address, "XRAY_LAMBDA_STRICT": "1"}
         variables = [f"{name}={value}" for name, value in {**told, **environment, "PYTHONPATH": str(ROOT)}.items()]
         options = ["worker", "-P", pool, "-c", "2", "-Q", pool, "-n", f"{pool}@tests", "-l", "INFO"]
@@ -76,9 +73,6 @@ def started(pool: str, redis_port: int, folder: Path, **environment: str) -> Ite
             yield Worker(app, daemon, pool)
         said = log.read_text("utf-8")
         assert "Signal handler" not in said, said  # what Celery says of a fault of ours
-        for result in [one for one in gc.get_objects() if type(one) is AsyncResult]:
-            result.backend = None  # one that goes later than Redis would try to unsubscribe
-        app.close()
 
 
 @pytest.fixture(scope="module")

@@ -98,14 +98,12 @@ def nowhere(scheme: str = "http") -> str:
 
 
 def test_celery() -> None:
-    app = celery_program.make_app("memory://")
-    with recorded(4):
+    with celery_program.application("memory://") as app, recorded(4):
         app.send_task("shop.add", (SECRET,), {"key": SECRET}, headers={"X-Api-Key": SECRET}, argsrepr=SECRET)
         app.tasks["shop.fail"].apply((SECRET,))
         with suppress(Exception):
             app.send_task("shop.add", ({SECRET}, object()))
         app.tasks["shop.try_twice"].apply()
-    app.close()
 
 
 def test_requests(web: str) -> None:
