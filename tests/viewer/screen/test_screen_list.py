@@ -196,6 +196,7 @@ def test_completions_come_from_the_language_and_from_what_was_received(
     box.press("Enter")
     expect(box).to_have_value('service("checkout"')
     box.press_sequentially(") AND annotation.ten")
+    expect(options.first).to_contain_text("annotation.tenant")
     box.press("Tab")
     expect(box).to_have_value('service("checkout") AND annotation.tenant')
 

@@ -107,39 +107,48 @@ function Choices({ choices }) {
  * @param {{ current: HTMLInputElement | null }} input @param {(text: string) => void} write
  */
 function useChoices(input, write) {
-  const [{ items, at }, set] = useState({ items: /** @type {any[]} */ ([]), at: -1 });
+  const [{ items, at, asked }, set] = useState({ items: /** @type {any[]} */ ([]), at: -1, asked: "" });
   const turn = useRef(0);
-  const close = () => (turn.current++, set({ items: [], at: -1 }));
+  const close = () => (turn.current++, set({ items: [], at: -1, asked: "" }));
   const look = async () => {
     const mine = ++turn.current;
-    const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current);
-    const answer = await ask(
-      `/api/complete?${new URLSearchParams({ text: value, at: String(selectionStart ?? value.length) })}`,
-    ).catch(() => ({ items: [] }));
-    if (mine === turn.current) set((before) => kept(before, answer.items.slice(0, 12)));
+    const text = /** @type {HTMLInputElement} */ (input.current).value;
+    const at = caretOf(/** @type {HTMLInputElement} */ (input.current));
+    const query = new URLSearchParams({ text, at: String(at) });
+    const answer = await ask(`/api/complete?${query}`).catch(() => ({ items: [] }));
+    const items = answer.items.slice(0, 12);
+    if (mine === turn.current) set((before) => ({ items, at: placeOf(before, items), asked: text.slice(0, at) }));
   };
   const take = (/** @type {number} */ place) => {
-    const { value, selectionStart } = /** @type {HTMLInputElement} */ (input.current); // more may have been typed since
+    const field = /** @type {HTMLInputElement} */ (input.current);
     const { text: chosen, from } = items[place];
-    const caret = from + chosen.length;
-    write(value.slice(0, from) + chosen + value.slice(selectionStart ?? value.length));
+    const [before, typed, after] = [field.value.slice(0, from), typedSince(field, asked), field.value.slice(caretOf(field))];
+    if (typed === null || /[^\w.]/.test(typed)) return void look(); // one typed on, past what this would complete
+    field.value = before + chosen + after;
+    field.setSelectionRange(from + chosen.length, from + chosen.length);
+    write(field.value);
     close();
-    requestAnimationFrame(() => {
-      input.current?.focus();
-      input.current?.setSelectionRange(caret, caret);
-      look();
-    });
+    look();
   };
   const move = (/** @type {number} */ by) =>
     set((before) => ({
-      items: before.items,
+      ...before,
       at: (before.at + by + before.items.length + (before.at < 0 && by < 0 ? 1 : 0)) % before.items.length,
     }));
   return { items, at, ask: look, close, take, move };
 }
 
-/** New completions, with the same one chosen as before if it is still there. @param {{ items: any[], at: number }} before @param {any[]} items */
-const kept = ({ items: old, at }, items) => ({ items, at: items.findIndex((item) => item.text === old[at]?.text) });
+/** Among new completions, the one that was chosen before. @param {{ items: any[], at: number }} before @param {any[]} items */
+const placeOf = ({ items: old, at }, items) => items.findIndex((item) => item.text === old[at]?.text);
+
+/** @param {HTMLInputElement} field */
+const caretOf = (field) => field.selectionStart ?? field.value.length;
+
+/** What was typed after the completions were asked for; null where the caret went elsewhere. @param {HTMLInputElement} field @param {string} asked */
+function typedSince(field, asked) {
+  const now = field.value.slice(0, caretOf(field));
+  return now.startsWith(asked) ? now.slice(asked.length) : null;
+}
 
 /** The message, and the expression with the place where it stopped making sense. @param {{ fault: any, text: string }} props */
 function Wrong({ fault, text }) {
