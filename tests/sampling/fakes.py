@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from xray_lambda.sampling.central import CentralSampler
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 START = 1_700_000_000.0
 NO_LOCAL: dict[str, Any] = {"version": 2, "default": {"fixed_target": 0, "rate": 0}}
 SHOP = SamplingRequest("shop", "shop.example", "GET", "/")
+
+
+def threads_left() -> list[threading.Thread]:
+    """Return the samplers' threads that do not come to an end by themselves, which takes a busy machine a moment."""
+    for thread in samplers_threads():
+        thread.join(20)
+    return samplers_threads()
+
+
+def samplers_threads() -> list[threading.Thread]:
+    """Return the samplers' threads."""
+    return [thread for thread in threading.enumerate() if thread.name == "xray_lambda-sampling"]
 
 
 class Clock:

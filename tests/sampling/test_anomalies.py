@@ -185,7 +185,16 @@ def test_services_are_counted_apart_and_at_most_25_in_a_call(
     assert len(api.statistics) == 2
 
 
-def test_a_forked_child_begins_with_no_counts_of_its_parent() -> None:
+def test_a_forked_child_reports_none_of_its_parents_endings(api: XRayAPI, stepped: Stepped, recorder: Recorder) -> None:
+    with opened(recorder):
+        pass
+    stepped.sampler.start_anew()
+    stepped.sampler._poller.started = True  # the test is
+    stepped.pass_time(20)
+    assert (api.statistics, api.boosts) == ([], [])
+
+
+def test_a_watch_begins_anew_with_no_counts() -> None:
     watch = Watch()
     watch.ended("shop", sampled=True, anomaly=True)
     watch.start_anew()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.sampling.fakes import threads_left
 from tests.servers.xray_api import XRayAPI
 from xray_lambda import _config, _recorder, configure, segment
 from xray_lambda._header import TraceHeader
@@ -38,7 +39,7 @@ def _no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     recorder = _recorder._active
     if recorder is not None and recorder.sampler is not None:
         recorder.sampler.close()
-    assert [one for one in threading.enumerate() if one.name == "xray_lambda-sampling"] == []
+    assert threads_left() == []
 
 
 @pytest.mark.parametrize(

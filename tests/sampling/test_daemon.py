@@ -165,8 +165,9 @@ def test_a_call_under_way_can_be_broken_off(api: XRayAPI) -> None:
     assert len(failed) == 1
 
 
-def test_breaking_off_nothing_does_nothing(client: DaemonClient) -> None:
-    client.close()
-    assert client.get_sampling_rules()["SamplingRuleRecords"]
-    client.close()
+def test_once_closed_it_asks_nothing(api: XRayAPI, client: DaemonClient) -> None:
     client.start_anew()
+    client.close()
+    client.close()
+    assert why(client) == "closed"
+    assert api.calls == []

@@ -55,6 +55,7 @@ class DaemonClient:
         self._seconds = seconds
         self._seconds_in_all = seconds_in_all
         self._socket: socket.socket | None = None
+        self._closed = False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -69,7 +70,8 @@ class DaemonClient:
         return self._call("/SamplingTargets", members)
 
     def close(self) -> None:
-        """Break off a call under way in another thread."""
+        """Break off a call under way in another thread, and make no more."""
+        self._closed = True
         sock = self._socket
         if sock is not None:
             try:
@@ -86,6 +88,8 @@ class DaemonClient:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=self._seconds)
         try:
             self._socket = _connected(connection)
+            if self._closed:  # now that `close` can see the socket
+                raise Unavailable("closed")
             connection.request("POST", path, json.dumps(members), {"Content-Type": "application/json"})
             with connection.getresponse() as response:
                 return _content(response.status, _read(response, end))
