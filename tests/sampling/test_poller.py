@@ -100,21 +100,27 @@ def carrying(start: Callable[[threading.Thread], None]) -> Callable[[threading.T
 
 
 def test_what_it_does_belongs_to_no_request(poller: Poller, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched, capture(header=None) as traces, segment("request") as request:
+        patched.setattr(threading.Thread, "start", carrying(threading.Thread.start))
+        request_of.set("the first request")
+        poller.start()
+        assert step.called.wait(PATIENCE)
+    (asked_by, entity, _) = step.seen[0]
+    assert asked_by is None
+    assert not entity.sampled
+    assert entity.trace_id is None
+    assert request.sampled
+    assert [root.names() for root in traces.roots] == [("request", [])]
+
+
+def test_the_card_of_threads_carries_no_request_into_it(poller: Poller, step: Step) -> None:
     patch("threads")
-    monkeypatch.setattr(threading.Thread, "start", carrying(threading.Thread.start))
     try:
-        with capture(header=None) as traces, segment("request") as request:
-            request_of.set("the first request")
+        with capture(header=None), segment("request"):
             poller.start()
             assert step.called.wait(PATIENCE)
-        (asked_by, entity, _) = step.seen[0]
-        assert asked_by is None
-        assert not entity.sampled
-        assert entity.trace_id is None
-        assert request.sampled
-        assert [root.names() for root in traces.roots] == [("request", [])]
+        assert step.seen[0][1].trace_id is None
     finally:
-        monkeypatch.undo()
         unpatch("threads")
 
 
