@@ -10,7 +10,7 @@ from tests.web.wsgi import environ_of
 from xray_lambda._header import TraceHeader
 from xray_lambda.testing import ROOT
 from xray_lambda.web._arrival import Arrival, address, as_in_url, without_default_port
-from xray_lambda.web.wsgi import arrival_of
+from xray_lambda.web.wsgi import WSGIArrival
 
 PARENT = "53995c3f42cd8ad8"
 W3C = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
@@ -124,5 +124,5 @@ def test_what_was_quoted_in_a_path_begins_no_query() -> None:
 def test_a_wsgi_request_tells_its_path_and_its_url_without_the_query(
     environ: dict[str, Any], path: str, url: str
 ) -> None:
-    read = arrival_of({**environ_of("/"), **environ})
+    read = WSGIArrival({**environ_of("/"), **environ})
     assert (read.path, read.url()) == (path, url)

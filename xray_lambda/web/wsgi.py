@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from xray_lambda._guard import swallow
 from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._door import Door
@@ -90,41 +88,43 @@ def run(
 def opened(door: Door, environ: Environ) -> Exchange:
     """Return the exchange of a request as WSGI has it; never raises."""
     try:
-        arrival = arrival_of(environ)
+        arrival = WSGIArrival(environ)
     except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
         swallow(fault)
         return NOTHING
     return door.open(arrival)
 
 
-def arrival_of(environ: Environ) -> Arrival:
-    """Read a WSGI request; nothing in the environ is taken for granted."""
-    get = environ.get
-    path = _as_text((get("SCRIPT_NAME") or "") + (get("PATH_INFO") or "") or "/")
-    return Arrival(
-        get("REQUEST_METHOD") or "GET",
-        get("HTTP_HOST") or get("SERVER_NAME"),
-        path,
-        partial(url_of, environ, path),
-        peer=get("REMOTE_ADDR"),
-        trace=get("HTTP_X_AMZN_TRACE_ID"),
-        traceparent=get("HTTP_TRACEPARENT"),
-        forwarded=get("HTTP_X_FORWARDED_FOR"),
-        agent=get("HTTP_USER_AGENT"),
-    )
+class WSGIArrival(Arrival):
+    """A WSGI request, read as far as somebody asks; nothing in the environ is taken for granted."""
 
+    __slots__ = ("_get",)
 
-def _as_text(path: str) -> str:
-    """Return a path as text: PEP 3333 hands bytes over as latin-1, and they were UTF-8 most likely."""
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+    def __init__(self, environ: Environ) -> None:
+        self._get = get = environ.get
+        self.trace = get("HTTP_X_AMZN_TRACE_ID")
+        self.traceparent = get("HTTP_TRACEPARENT")
 
+    method = property(lambda self: self._get("REQUEST_METHOD") or "GET")
+    host = property(lambda self: self._get("HTTP_HOST") or self._get("SERVER_NAME"))
+    peer = property(lambda self: self._get("REMOTE_ADDR"))
+    forwarded = property(lambda self: self._get("HTTP_X_FORWARDED_FOR"))
+    agent = property(lambda self: self._get("HTTP_USER_AGENT"))
+    scheme: Any = property(lambda self: self._get("wsgi.url_scheme"))
 
-def url_of(environ: Environ, path: str) -> str:
-    """Return the URL that was asked for, without its query: PEP 3333, "URL Reconstruction"."""
-    get = environ.get
-    scheme = get("wsgi.url_scheme") or "http"
-    host = get("HTTP_HOST") or of_server(get("SERVER_NAME"), get("SERVER_PORT"))
-    return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(path)}"
+    @property
+    def path(self) -> str:  # type: ignore[override]  # read when it is asked for
+        """The whole path as text: PEP 3333 hands bytes over as latin-1, and they were UTF-8 most likely."""
+        get = self._get
+        path: str = (get("SCRIPT_NAME") or "") + (get("PATH_INFO") or "") or "/"
+        return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+    def url(self) -> str:
+        """Return the URL that was asked for, without its query: PEP 3333, "URL Reconstruction"."""
+        get = self._get
+        scheme = self.scheme or "http"
+        host = get("HTTP_HOST") or of_server(get("SERVER_NAME"), get("SERVER_PORT"))
+        return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(self.path)}"
 
 
 class Start:

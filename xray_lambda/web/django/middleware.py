@@ -10,11 +10,11 @@ from django.core.signals import got_request_exception
 from django.utils.functional import LazyObject
 
 from xray_lambda._guard import guarded, swallow
-from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
 from xray_lambda.web._wsgi_bodies import Chunks, Closing
 from xray_lambda.web.django._streams import AsyncChunks
 from xray_lambda.web.django.settings import door_of, install
+from xray_lambda.web.wsgi import WSGIArrival
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class XRayMiddleware:
             if around is not None:
                 setattr(request, _EXCHANGE, around)
                 return NOTHING
-            exchange = self.door.open(_arrival_of(request))
+            exchange = self.door.open(DjangoArrival(request))
             setattr(request, _EXCHANGE, exchange)
         except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
             swallow(fault)
@@ -118,27 +118,17 @@ def _around(request: Any) -> Any:
     return below.get(KEY)
 
 
-def _arrival_of(request: Any) -> Arrival:
-    """Read a request, asking Django for nothing that it may refuse: a host that is not allowed, most of all."""
-    get = request.META.get
-    return Arrival(
-        request.method or "GET",
-        get("HTTP_HOST") or get("SERVER_NAME"),
-        request.path,
-        lambda: _url_of(request),
-        peer=get("REMOTE_ADDR"),
-        trace=get("HTTP_X_AMZN_TRACE_ID"),
-        traceparent=get("HTTP_TRACEPARENT"),
-        forwarded=get("HTTP_X_FORWARDED_FOR"),
-        agent=get("HTTP_USER_AGENT"),
-    )
+class DjangoArrival(WSGIArrival):
+    """A request, asked for nothing that Django may refuse: a host that is not allowed, most of all."""
 
+    __slots__ = ("_request",)
 
-def _url_of(request: Any) -> str:
-    get = request.META.get
-    scheme = request.scheme or "http"
-    host = get("HTTP_HOST") or of_server(get("SERVER_NAME"), get("SERVER_PORT"))
-    return f"{scheme}://{without_default_port(scheme, host)}{as_in_url(request.path)}"
+    def __init__(self, request: Any) -> None:
+        super().__init__(request.META)
+        self._request = request
+
+    path = property(lambda self: self._request.path)
+    scheme = property(lambda self: self._request.scheme)
 
 
 def _say_route(exchange: Any, request: Any) -> None:
