@@ -118,6 +118,23 @@ def test_a_paused_list_shows_what_came_when_it_goes_on(page: Page, screen: Scree
     expect(rows(page)).to_have_count(2)
 
 
+def test_a_tab_that_nobody_sees_holds_no_connection_and_catches_up_when_it_is_seen(
+    page: Page, screen: Screen, scene: Scene
+) -> None:
+    from playwright.sync_api import expect
+
+    screen.send(scenes.page(scene, scene.now - 5))
+    page.goto("/")
+    expect(rows(page)).to_have_count(1)
+    page.evaluate(TURN, True)
+    seen = count_of(screen)
+    screen.send(scenes.checkout(scene, scene.now))
+    wait_until(lambda: count_of(screen) > seen)
+    assert names(page) == ["shop"]
+    page.evaluate(TURN, False)
+    expect(rows(page)).to_have_count(2)
+
+
 def test_older_traces_are_loaded_as_one_scrolls(page: Page, screen: Screen, scene: Scene) -> None:
     from playwright.sync_api import expect
 
@@ -275,6 +292,12 @@ def test_a_trace_is_found_and_opened_with_keys_alone_and_back_leads_back(
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_have_count(0)
+
+
+TURN = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 def count_of(screen: Screen) -> int:

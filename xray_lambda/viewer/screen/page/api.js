@@ -48,22 +48,35 @@ export const viewKey = (place) =>
   [place.filter, place.last, place.since, place.until, place.slower, place.faster].join("\n");
 
 /**
- * Ask again whenever the address changes or `version` does, keep the last answer while asking.
+ * Ask again whenever the address changes or `version` does, keep the last answer while asking. An answer is waited for
+ * before the same is asked again: what takes long is not asked faster than it is answered.
  * @param {string | null} path null: do not ask yet
  * @param {unknown} [version]
  * @returns {{ data: any, fault: Error | null, asking: boolean }}
  */
 export function useAnswer(path, version = 0) {
   const [state, set] = useState(/** @type {any} */ ({ data: null, fault: null, asking: true }));
-  const latest = useRef(0);
+  const under = useRef({ path: /** @type {string | null} */ (null), turn: 0, again: false });
+  const run = (/** @type {string} */ wanted) => {
+    const turn = ++under.current.turn;
+    under.current = { path: wanted, turn, again: false };
+    const done = (/** @type {any} */ news) => {
+      if (turn !== under.current.turn) return;
+      set((/** @type {any} */ before) => ({ ...before, ...news, asking: false }));
+      if (under.current.again) run(wanted);
+      else under.current.path = null;
+    };
+    set((/** @type {any} */ before) => ({ ...before, asking: true }));
+    ask(wanted).then(
+      (data) => done({ data, fault: null }),
+      (fault) => done({ fault }),
+    );
+  };
   useEffect(() => {
     if (path === null) return;
-    const turn = ++latest.current;
-    set((/** @type {any} */ before) => ({ ...before, asking: true }));
-    ask(path).then(
-      (data) => turn === latest.current && set({ data, fault: null, asking: false }),
-      (fault) => turn === latest.current && set((/** @type {any} */ before) => ({ ...before, fault, asking: false })),
-    );
+    if (under.current.path === path) under.current.again = true;
+    else run(path);
   }, [path, version]);
+  useEffect(() => () => void under.current.turn++, []);
   return state;
 }

@@ -13,8 +13,16 @@ function tell(kind, data) {
   for (const listener of listeners) listener(kind, data);
 }
 
-/** Open the stream; the browser itself comes back to it when it breaks. */
+/**
+ * Open the stream; the browser itself comes back to it when it breaks. A tab that nobody sees has none: browsers open
+ * six connections to a host, and a seventh tab would wait for ever.
+ */
 export function listen() {
+  open();
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+}
+
+function open() {
   source?.close();
   source = new EventSource("/api/events");
   source.onopen = () => become("live");
@@ -24,9 +32,15 @@ export function listen() {
   }
 }
 
+function close() {
+  source?.close();
+  source = null;
+  state = "away";
+}
+
 /** @param {string} next */
 function become(next) {
-  const back = state === "lost" && next === "live";
+  const back = ["lost", "away"].includes(state) && next === "live";
   state = next;
   tell("state", next);
   if (back) tell("back", null); // what happened meanwhile has to be asked for
