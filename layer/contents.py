@@ -26,9 +26,9 @@ FIRST = (
     "xray_lambda._annotations", "xray_lambda._api", "xray_lambda._callables", "xray_lambda._config",
     "xray_lambda._context", "xray_lambda._document", "xray_lambda._emitters", "xray_lambda._emitters.udp",
     "xray_lambda._entities", "xray_lambda._entity", "xray_lambda._guard", "xray_lambda._header", "xray_lambda._ids",
-    "xray_lambda._recorder", "xray_lambda._recording", "xray_lambda._version", "xray_lambda.lambda_runtime", "xray_lambda.lambda_runtime.auto",
-    "xray_lambda.lambda_runtime.handler", "xray_lambda.libraries", "xray_lambda.libraries._gates",
-    "xray_lambda.libraries._patching",
+    "xray_lambda._recorder", "xray_lambda._recording", "xray_lambda._version", "xray_lambda.lambda_runtime",
+    "xray_lambda.lambda_runtime.auto", "xray_lambda.lambda_runtime.handler", "xray_lambda.libraries",
+    "xray_lambda.libraries._gates", "xray_lambda.libraries._patching",
 )  # fmt: skip
 
 # What is taken of each package, and what its `__init__` becomes: the whole of them would be three times as much, and
