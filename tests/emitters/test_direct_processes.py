@@ -260,3 +260,22 @@ assert os.waitpid(child, 0)[1] == 0
 """
     done = run(program, x_ray.url)
     assert (done.code, sorted(names(x_ray))) == (0, ["child", "parent"]), done.said
+
+
+def test_past_what_holds_forks_up_the_thread_loads_nothing(x_ray: Service) -> None:
+    """What it loads later, a fork could come in the midst of; see _loading."""
+    program = """
+from xray_lambda._emitters import service
+before = []
+really = service.loading
+class Loading(really().__class__):
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        before[:] = sys.modules
+service.loading = lambda: Loading(really.__wrapped__, (), {})
+xray = service.XRay()
+assert xray.put(["{}"]).kind == "sent"
+assert before and sorted({*sys.modules} - {*before}) == [], sorted({*sys.modules} - {*before})
+"""
+    done = run(program, x_ray.url)
+    assert done.code == 0, done.said

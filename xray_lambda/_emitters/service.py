@@ -147,17 +147,17 @@ def client() -> Any:
     with loading():
         from botocore.config import Config  # noqa: PLC0415 - tens of ms, in a thread that nobody waits for
         from botocore.session import Session  # noqa: PLC0415 - the same
-
-        session = Session()
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"total_max_attempts": 1},
-            max_pool_connections=1,
-            parameter_validation=False,
-            user_agent_extra=f"xray-lambda/{VERSION}",
-        )
-        return session.create_client("xray", region_name=region(session, os.environ), config=config)
+    # What follows loads no module, and may ask the network for credentials: no fork waits for that.
+    session = Session()
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=1,
+        parameter_validation=False,
+        user_agent_extra=f"xray-lambda/{VERSION}",
+    )
+    return session.create_client("xray", region_name=region(session, os.environ), config=config)
 
 
 def region(session: Any, environ: Any) -> str | None:
