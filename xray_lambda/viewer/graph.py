@@ -82,7 +82,7 @@ class Edge:
 
 
 class Graph(NamedTuple):
-    """Services and the calls between them, those that nobody called first."""
+    """Services and the calls between them, those first where traces began."""
 
     nodes: list[Node]
     edges: list[Edge]
@@ -125,7 +125,8 @@ def _count(rows: list[tuple[Any, ...]], edges: dict[tuple[str, str, str, str], E
 
 def _graph(edges: dict[tuple[str, str, str, str], Edge]) -> Graph:
     nodes: dict[Key, Node] = {}
-    for (name, kind, caller, caller_type), edge in edges.items():
+    # In what order rows come is the store's business; a graph has the entries first, then what was called first.
+    for (name, kind, caller, caller_type), edge in sorted(edges.items(), key=_by_entry):
         target, source = (name, kind), (caller, caller_type)
         edge.target = nodes.get(target) or nodes.setdefault(target, Node(len(nodes), *target))
         edge.source = nodes.get(source) or nodes.setdefault(source, Node(len(nodes), *source))
@@ -134,6 +135,11 @@ def _graph(edges: dict[tuple[str, str, str, str], Edge]) -> Graph:
         if caller_type == CLIENT:
             edge.source.during(edge)
     return Graph(list(nodes.values()), list(edges.values()))
+
+
+def _by_entry(item: tuple[tuple[str, str, str, str], Edge]) -> tuple[bool, float, tuple[str, str, str, str]]:
+    key, edge = item
+    return not edge.root, edge.start, key
 
 
 def for_api(graph: Graph) -> list[dict[str, Any]]:
