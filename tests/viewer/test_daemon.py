@@ -16,6 +16,7 @@ import pytest
 from tests.viewer.made import a_trace_id, alone, documents, segment
 from tests.viewer.running import HEADER, get, running, until
 from xray_lambda.viewer import client, ports
+from xray_lambda.viewer.documents import parse
 from xray_lambda.viewer.doors import PortTaken, is_loopback, open_doors, url
 from xray_lambda.viewer.ingest import Keep
 from xray_lambda.viewer.serve import MOST_LINES_A_SECOND, MOST_REJECTIONS, Viewer
@@ -135,6 +136,21 @@ def test_old_traces_are_forgotten_while_it_runs() -> None:
         until(it.viewer.store.count)
         it.daemon._ingest._next_tidy = 0.0
         until(lambda: it.viewer.store.count() == 0)
+
+
+def test_a_fault_of_ours_costs_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(text: bytes) -> Any:
+        if b"bad" in text:
+            raise RecursionError
+        return parse(text)
+
+    monkeypatch.setattr("xray_lambda.viewer.documents.parse", fails)
+    with running() as it:
+        it.send(segment("bad"), segment("good"))
+        until(it.viewer.store.count)
+        assert [rejection.reason for rejection in it.viewer.rejections] == [
+            "the viewer could not read it: RecursionError()"
+        ]
 
 
 def test_when_it_is_quiet_the_disk_catches_up(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.viewer.made import NOON, a_trace_id, alone, call, documents, segment
 from xray_lambda.viewer.store import Cursor, Store, pending, writing
 from xray_lambda.viewer.store.tables import UnusableStore
+from xray_lambda.viewer.summaries import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -307,6 +308,23 @@ def test_a_trace_without_end_is_shown_by_how_it_began(store: Store, monkeypatch:
     assert [row["documents"] for row in store.query()] == [30]
     monkeypatch.setattr(writing, "MOST_CHARACTERS", 1_000)
     assert 0 < len(store.trace(whole["trace_id"])) < 10
+
+
+def test_a_trace_that_cannot_be_summarised_keeps_no_other_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(bodies: list[Any]) -> Any:
+        if bodies[0]["name"] == "bad":
+            raise KeyError("start")
+        return summarize(bodies)
+
+    monkeypatch.setattr("xray_lambda.viewer.store.writing.summary_of", fails)
+    bad, good = segment("bad", trace_id=a_trace_id(1)), segment("good", trace_id=a_trace_id(2))
+    store.add(documents(bad, good))
+    assert [row["name"] for row in store.query()] == ["good"]
+    assert store.settle() == []
+    assert store.trace(a_trace_id(1)) == [bad]
+    assert f"the trace {a_trace_id(1)} could not be summarised" in caplog.text
 
 
 def test_values_cannot_be_statements(store: Store) -> None:

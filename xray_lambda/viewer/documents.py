@@ -79,7 +79,7 @@ def _why_no_json(text: str | bytes, error: orjson.JSONDecodeError) -> str:
             text.decode()
         except UnicodeDecodeError as fault:
             return f"the document is not UTF-8: byte {fault.start + 1} is {text[fault.start]:#04x}"
-    if error.msg.startswith("depth limit"):
+    if "depth" in error.msg:  # in other words in each version
         return "the document is nested too deeply"
     return f"the document is not JSON: {error.msg.partition(': line')[0]}, line {error.lineno}, column {error.colno}"
 

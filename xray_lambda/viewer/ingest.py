@@ -73,7 +73,6 @@ class Ingest:
         self._settle(QUIET, SHARE)
         now = time.monotonic()
         self._behind = now - began >= SHARE
-        self._unsynced = self._unsynced or bool(datagrams)
         if now >= self._next_status:
             self._next_status = now + _TELL_EVERY
             self._tell()
@@ -99,6 +98,8 @@ class Ingest:
                 yield documents.parse(documents.unframe(datagram))
             except Rejected as rejected:
                 self._viewer.reject(rejected, datagram, "UDP")
+            except Exception as fault:  # noqa: BLE001 - a fault of ours costs this document, not those that came with it
+                self._viewer.reject(Rejected(f"the viewer could not read it: {fault!r}"), datagram, "UDP")
 
     def _settle(self, quiet: float | None, budget: float) -> None:
         try:
@@ -108,6 +109,7 @@ class Ingest:
             self._ending.wait(0.5)
             return
         if changed:
+            self._unsynced = True
             self._viewer.events.tell("traces", changed)
 
     def _tidy(self) -> None:

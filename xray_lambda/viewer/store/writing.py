@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ _PUT = (
     "INSERT INTO documents (trace_id, id, complete, body) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET complete = excluded.complete, body = excluded.body WHERE excluded.complete >= complete"
 )
+_log = logging.getLogger("xray_lambda.viewer")
 _OF_TRACE = "SELECT id, body FROM documents WHERE trace_id = ? ORDER BY rowid LIMIT ?"
 # X-Ray takes 500 kB a trace. A program that puts all it does into one is seen by how it began, and fills no memory.
 MOST_DOCUMENTS = 20_000
@@ -61,8 +63,11 @@ def summarize(connection: sqlite3.Connection, trace_ids: list[str], now: float) 
     for trace_id in trace_ids:
         started = time.perf_counter()
         texts = [text for _, text in texts_of(connection, trace_id)]
-        if texts:
-            found.append((summary_of([orjson.loads(text) for text in texts]), sum(map(len, texts))))
+        try:
+            if texts:
+                found.append((summary_of([orjson.loads(text) for text in texts]), sum(map(len, texts))))
+        except Exception:  # noqa: BLE001 - its documents stay, and no other trace waits for it
+            _log.exception("the trace %s could not be summarised", trace_id)
         costs[trace_id] = time.perf_counter() - started
     _write(connection, trace_ids, found, now)
     return costs
