@@ -115,6 +115,13 @@ def test_beyond_what_memory_holds_the_table_knows_what_waits(store: Store, monke
     assert len(store.settle()) == 10
 
 
+def test_what_is_added_waits_for_no_others(store: Store) -> None:
+    store.put(documents(*(segment(trace_id=a_trace_id(number)) for number in range(50))))
+    assert store.add(documents(segment(trace_id=a_trace_id(99)))) == [a_trace_id(99)]
+    assert [row["trace_id"] for row in store.query()] == [a_trace_id(99)]
+    assert len(store.settle()) == 50
+
+
 def test_summaries_end_when_their_time_is_over(store: Store) -> None:
     store.put(documents(*(segment(trace_id=a_trace_id(number)) for number in range(500))))
     assert 0 < len(store.settle(budget=1e-9)) < 500

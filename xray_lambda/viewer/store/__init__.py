@@ -62,14 +62,25 @@ class Store:
     def add(self, documents: Iterable[Document]) -> list[str]:
         """Store documents and summarise their traces at once; returns the ids of the traces that changed."""
         with self._writing:
-            self.put(documents)
-            return self.settle()
+            touched = self.put(documents)
+            self._summarize(touched)
+        return touched
 
-    def put(self, documents: Iterable[Document]) -> None:
-        """Store documents in one transaction; `settle` summarises them. A complete one replaces one in progress."""
-        with self._writing, tables.transaction(self._writer):
-            touched = writing.put(self._writer, documents)
-        self._pending.touch(touched, time.monotonic())
+    def put(self, documents: Iterable[Document]) -> list[str]:
+        """Store documents in one transaction; returns the ids of their traces, which `settle` summarises.
+
+        A complete document replaces one in progress, never the reverse.
+        """
+        with self._writing:
+            with tables.transaction(self._writer):
+                touched = writing.put(self._writer, documents)
+            self._pending.touch(touched, time.monotonic())
+        return touched
+
+    def _summarize(self, trace_ids: list[str]) -> None:
+        with tables.transaction(self._writer):
+            costs = writing.summarize(self._writer, trace_ids, time.time())
+        self._pending.done(costs, time.monotonic())
 
     def settle(self, quiet: float | None = None, budget: float = 60.0) -> list[str]:
         """Summarise the traces that got documents, `quiet` seconds ago or longer; returns their ids.
@@ -85,9 +96,7 @@ class Store:
                 due = self._pending.due(math.inf if quiet is None else started - quiet, most)
                 if not due:
                     break
-                with tables.transaction(self._writer):
-                    costs = writing.summarize(self._writer, due, time.time())
-                self._pending.done(costs, time.monotonic())
+                self._summarize(due)
             settled += due
             took = time.monotonic() - started
             left -= took
