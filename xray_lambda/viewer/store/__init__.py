@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-import os
 import sqlite3
 import threading
 import time
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from xray_lambda.viewer.store import retention, tables, writing
+from xray_lambda.viewer.store import opening, retention, tables, writing
 from xray_lambda.viewer.store.pending import Pending
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
     from xray_lambda.viewer.documents import Document
 
-_MAGIC = b"SQLite format 3\0"
-_MEMORIES = itertools.count()
 # Traces that one transaction summarises: as many as the time allows, which the first few tell.
 _FEW, _MANY = 100, 500
 
@@ -43,10 +39,10 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self._address = _memory_address() if path is None else tables.address_of(path)
+        self._address = opening.memory_address() if path is None else tables.address_of(path)
         self._writing = threading.RLock()
         self._idle: list[sqlite3.Connection] = []
-        self._writer = _opened(path, self._address)
+        self._writer = opening.opened(path, self._address)
         self._pending = Pending(self._writer)
 
     def close(self) -> None:
@@ -225,43 +221,3 @@ def _with_annotations(connection: sqlite3.Connection, rows: list[sqlite3.Row]) -
         for row in connection.execute(statement, part):
             by_id[row["trace_id"]][row["key"]] = writing.annotation_value(row)
     return found
-
-
-def _memory_address() -> str:
-    """Return the name of a database in this process's memory: one that all its connections share."""
-    name = f"xray-lambda-{os.getpid()}-{next(_MEMORIES)}"
-    shared = sqlite3.sqlite_version_info < (3, 36)  # older ones have no memdb
-    return f"file:{name}?mode=memory&cache=shared" if shared else f"file:/{name}?vfs=memdb"
-
-
-def _opened(path: Path | None, address: str) -> sqlite3.Connection:
-    name = "the memory" if path is None else str(path)
-    if path is not None:
-        _make_private(path)
-    with contextlib.ExitStack() as unfinished:
-        try:
-            connection = tables.connect(address)
-            unfinished.callback(connection.close)
-            tables.prepare(connection, name)
-        except sqlite3.Error as fault:
-            raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
-        if path is not None:
-            path.chmod(0o600)
-        unfinished.pop_all()
-    return connection
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, and its folder if need be, readable by their owner alone; SQLite gives its log the same mode."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        with path.open("rb") as file:
-            beginning = file.read(len(_MAGIC))
-    except (FileExistsError, NotADirectoryError):
-        raise tables.UnusableStore(f"{path} cannot be used as the store: {path.parent} is no folder") from None
-    except OSError as fault:
-        raise tables.UnusableStore(f"{path} cannot be used as the store: {fault.strerror}") from fault
-    # SQLite takes a short file for an empty database, and would write over it.
-    if beginning not in (b"", _MAGIC):
-        raise tables.UnusableStore(f"{path} is no database: name another file with --store")
