@@ -415,6 +415,14 @@ def test_a_huge_or_malformed_header_is_ignored(traces: Traces, header: str) -> N
     assert len(traces) == 4
 
 
+def test_a_fault_of_ours_at_the_door_leaves_the_answer_the_programs_own() -> None:
+    body = Closable(b"a")
+    with capture(header=None, strict=False) as traces, subsegment("around"):
+        environ = environ_of("/", X_Amzn_Trace_Id=HEADER) | {"wsgi.url_scheme": 7, "HTTP_HOST": 7}
+        assert answering(body)(environ, lambda *_: None) is body
+    assert len(traces) == 0
+
+
 def test_a_program_may_ask_for_its_segment(traces: Traces) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         current_segment().annotate(order=17)

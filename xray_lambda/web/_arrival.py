@@ -58,12 +58,13 @@ class Arrival:
 
     def client(self) -> dict[str, object]:
         """Return the client's address: the first hop of `X-Forwarded-For`, marked as such, else the peer's."""
-        if self.forwarded:
-            first = address(self.forwarded[:_MAX_ADDRESS].partition(",")[0])
+        forwarded, peer = self.forwarded, self.peer
+        if forwarded:
+            first = address(forwarded[:_MAX_ADDRESS].partition(",")[0])
             if first is not None:
                 return {"client_ip": first, "x_forwarded_for": True}
-        peer = address(self.peer[:_MAX_ADDRESS]) if self.peer else None
-        return {} if peer is None else {"client_ip": peer}
+        known = address(peer[:_MAX_ADDRESS]) if peer else None
+        return {} if known is None else {"client_ip": known}
 
 
 @lru_cache(maxsize=1024)

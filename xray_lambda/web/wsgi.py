@@ -72,7 +72,10 @@ def run(
     around = environ.get(KEY)
     if around is not None and not around.ended:
         return app(environ, start_response)
-    exchange = environ[KEY] = opened(door, environ)
+    exchange = door.open(WSGIArrival(environ))
+    if exchange is NOTHING:  # by a fault of ours
+        return app(environ, start_response)
+    environ[KEY] = exchange
     start = Start(exchange, start_response, describe, environ)
     try:
         body = app(environ, start)
@@ -83,16 +86,6 @@ def run(
         raise
     exchange.leave()
     return until_sent(body, environ.get("wsgi.file_wrapper"), exchange)
-
-
-def opened(door: Door, environ: Environ) -> Exchange:
-    """Return the exchange of a request as WSGI has it; never raises."""
-    try:
-        arrival = WSGIArrival(environ)
-    except Exception as fault:  # noqa: BLE001 - the edge where our faults stop
-        swallow(fault)
-        return NOTHING
-    return door.open(arrival)
 
 
 class WSGIArrival(Arrival):
