@@ -4,6 +4,8 @@ import { useCallback, useEffect, useRef, useState } from "./html.js";
 import { useEvents } from "./live.js";
 
 const PAGE = 100;
+const AT_ONCE = 200; // traces asked for together: an address of some kilobytes
+const PAUSE = 250; // ms between two such questions
 const MOST = 20_000; // rows kept in the page: beyond, older ones go and can be loaded again
 const START = { rows: [], next: null, empty: false, asking: true, filterError: null, fault: null };
 
@@ -42,6 +44,7 @@ export function useTraces(place, atTop) {
   );
 
   const again = () => {
+    flooded.current = false;
     setWaiting([]);
     load(null);
     tick((before) => before + 1);
@@ -57,9 +60,10 @@ export function useTraces(place, atTop) {
     await load(state.next);
     loading.current = false;
   };
-  useArrivals({ place, state, set, atTop, setWaiting, fresh, again, tick });
+  const flooded = useArrivals({ place, state, set, atTop, setWaiting, fresh, again, tick });
   useEffect(() => {
-    if (!atTop || waiting.length === 0) return;
+    if (!atTop) return;
+    if (flooded.current) return again();
     set((/** @type {any} */ old) => ({ ...old, rows: merged(old.rows, waiting, true) }));
     setWaiting([]);
   }, [atTop]);
@@ -74,45 +78,45 @@ function received(old, answer, before, query) {
 }
 
 /**
- * What the stream says, taken into the rows at once or kept until the user is at the top again.
- * Which traces are in view only the server can say, so with a filter it is asked about those that changed.
+ * What the stream says, taken into the rows at once or kept until the user is at the top again. Which traces are in
+ * view only the server can say, so it is asked about those that changed: the newest of them, when more come than
+ * anybody reads. The list has holes then, and is loaded anew when the flood is over.
+ * @returns {{ current: boolean }} whether the list has holes
  */
 function useArrivals(/** @type {any} */ { place, state, set, atTop, setWaiting, fresh, again, tick }) {
   const busy = useRef(false);
+  const flooded = useRef(false);
   const changed = useRef(/** @type {Set<string>} */ (new Set()));
   const latest = useRef(/** @type {any} */ (null));
-  latest.current = { place, state, atTop };
+  latest.current = { place, state, atTop, again };
 
   const take = async () => {
     busy.current = true;
     while (changed.current.size) {
-      const ids = [...changed.current].slice(-200);
+      const ids = [...changed.current].slice(-AT_ONCE);
+      flooded.current ||= changed.current.size > AT_ONCE;
       changed.current = new Set();
+      const key = viewKey(latest.current.place);
       const query = queryOf(latest.current.place);
       query.set("ids", ids.join());
       const answer = await ask(`/api/changed?${query}`).catch(() => null);
-      if (answer) put(ids, answer.traces);
-      await new Promise((done) => setTimeout(done, 250));
+      if (answer && key === viewKey(latest.current.place)) put(ids, answer.traces);
+      await new Promise((done) => setTimeout(done, PAUSE));
     }
     busy.current = false;
-    tick((/** @type {number} */ before) => before + 1);
+    if (flooded.current && latest.current.atTop) latest.current.again();
+    else tick((/** @type {number} */ before) => before + 1);
   };
   const put = (/** @type {string[]} */ ids, /** @type {any[]} */ rows) => {
-    const known = new Set(latest.current.state.rows.map((/** @type {any} */ row) => row.trace_id));
-    const gone = new Set(ids.filter((id) => known.has(id) && !rows.some((row) => row.trace_id === id)));
-    const newer = rows.filter((row) => !known.has(row.trace_id));
+    const { rows: shown, next } = latest.current.state;
+    const known = new Set(shown.map((/** @type {any} */ row) => row.trace_id));
+    const found = new Set(rows.map((row) => row.trace_id));
+    const gone = new Set(ids.filter((id) => known.has(id) && !found.has(id)));
+    const oldest = next ? shown.at(-1).start : -Infinity; // what lies below comes when one scrolls there
+    const newer = rows.filter((row) => !known.has(row.trace_id) && row.start >= oldest);
+    const same = rows.filter((row) => known.has(row.trace_id));
     for (const row of newer) fresh.current.add(row.trace_id);
-    const shown = latest.current.atTop ? rows : rows.filter((row) => known.has(row.trace_id));
-    if (shown.length || gone.size)
-      set((/** @type {any} */ old) => ({
-        ...old,
-        empty: false,
-        rows: merged(
-          old.rows.filter((/** @type {any} */ row) => !gone.has(row.trace_id)),
-          shown,
-          true,
-        ),
-      }));
+    set((/** @type {any} */ old) => changedBy(old, gone, latest.current.atTop ? [...same, ...newer] : same));
     if (!latest.current.atTop) setWaiting((/** @type {any[]} */ old) => merged(old, newer, true));
   };
   useEvents((kind, data) => {
@@ -121,6 +125,14 @@ function useArrivals(/** @type {any} */ { place, state, set, atTop, setWaiting, 
     for (const id of data.changed) changed.current.add(id);
     if (!busy.current) take();
   });
+  return flooded;
+}
+
+/** @param {any} old @param {Set<string>} gone @param {any[]} rows */
+function changedBy(old, gone, rows) {
+  if (!gone.size && !rows.length) return old;
+  const kept = old.rows.filter((/** @type {any} */ row) => !gone.has(row.trace_id));
+  return { ...old, empty: false, rows: merged(kept, rows, true) };
 }
 
 /**
