@@ -50,6 +50,7 @@ def test_one_word_chooses(word: str, kind: type) -> None:
 
 
 def test_without_a_word_xrays_rules_are_asked_for_outside_lambda() -> None:
+    segment("shop")
     assert type(active().sampler) is CentralSampler
 
 

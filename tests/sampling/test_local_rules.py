@@ -70,6 +70,15 @@ def test_the_first_rule_that_fits_counts() -> None:
     assert recorded(sampler, SamplingRequest("any", "shop.example", "post", "/"), 1) == 7
 
 
+def test_a_forked_child_is_held_up_by_no_lock_of_its_parents_threads() -> None:
+    sampler = LocalSampler(RULES)
+    locks = [rule.account.lock for rule in sampler._table.rules]
+    sampler.start_anew()
+    assert len(locks) == 2
+    assert not {*map(id, locks)} & {id(rule.account.lock) for rule in sampler._table.rules}
+    assert recorded(sampler, CHECKOUT, 1, 1) == 1
+
+
 def test_version_1_calls_the_host_service_name() -> None:
     rule = {("service_name" if name == "host" else name): value for name, value in RULE.items()}
     sampler = LocalSampler({"version": 1, "default": DEFAULT, "rules": [rule]}, chance=lambda: 0.9)

@@ -178,6 +178,26 @@ def test_stopped_before_it_began_it_never_begins(poller: Poller) -> None:
     assert poller.started
 
 
+def test_a_forked_child_begins_though_another_thread_of_its_parent_was_just_beginning(
+    poller: Poller, step: Step
+) -> None:
+    holds, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with poller._lock:
+            holds.set()
+            may_go.wait(PATIENCE)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert holds.wait(PATIENCE)
+    poller.start_anew()  # as in the child, where the other thread is gone and the lock is held for ever
+    poller.start()
+    assert step.called.wait(PATIENCE)
+    may_go.set()
+    other.join()
+
+
 def test_it_leaves_nothing_to_be_done_at_exit(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted: list[Any] = []
     monkeypatch.setattr(atexit, "register", wanted.append)
