@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from _thread import RLock
-from functools import cache
+from functools import cache, partial
 
 from xray_lambda import _config, _guard, _header, _ids
 from xray_lambda._context import current
@@ -22,11 +22,13 @@ TYPE_CHECKING = False  # `typing` costs 3 ms of cold start; type checkers know t
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from xray_lambda._config import Config
     from xray_lambda._entity import Emitter, Entity
     from xray_lambda.sampling.request import Decision, Sampler, SamplingRequest
+
+    T = TypeVar("T")
 
 
 class SegmentNotFoundError(Exception):
@@ -216,13 +218,15 @@ _making = RLock()
 
 
 def _made() -> Recorder:
-    """Return the recorder that the settings describe, one for all threads that come first at once.
+    """Return the recorder that the settings describe, one for all threads that come first at once."""
+    return _one_at_a_time(lambda: _active if _active is not None else use(_default()))
 
-    None of them waits longer than a second: a fork may leave the lock held for good.
-    """
+
+def _one_at_a_time(make: Callable[[], T]) -> T:
+    """Call `make` in one thread after the other; none waits longer than a second: a fork may leave the lock held."""
     has_lock = _making.acquire(timeout=1)
     try:
-        return _active if _active is not None else use(_default())
+        return make()
     finally:
         if has_lock:
             _making.release()
@@ -240,8 +244,36 @@ def _default() -> Recorder:
     config = _load()
     _watch_forks()
     inside = in_lambda()
-    sampler = None if inside else _sampling().sampler_for(config)
-    return Recorder(config, _emitter(config, inside), sampler=sampler, host=_host(config, inside), in_lambda=inside)
+    recorder = Recorder(config, _emitter(config, inside), host=_host(config, inside), in_lambda=inside)
+    recorder.sampler = _sampler(recorder)
+    return recorder
+
+
+def _sampler(recorder: Recorder) -> Sampler | None:
+    """Return what decides; nothing does in Lambda, whose service does, and where everything is recorded."""
+    return None if recorder.in_lambda or recorder.config.sampling == "all" else _SamplerLater(recorder)
+
+
+class _SamplerLater:
+    """Stands for the sampler of the settings until the first segment asks: a program may have none, and saves it."""
+
+    __slots__ = ("_recorder",)
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def decide(self, request: SamplingRequest) -> Decision:
+        """Put the real one in this place, and ask it."""
+        return _one_at_a_time(self._made).decide(request)
+
+    def _made(self) -> Sampler:
+        recorder = self._recorder
+        if recorder.sampler is self:
+            recorder.sampler = _sampling().sampler_for(recorder.config)
+        return recorder.sampler  # type: ignore[return-value]  # there is one unless everything is recorded
+
+    def close(self) -> None:
+        """Nothing has been started."""
 
 
 def _emitter(config: Config, inside: bool) -> Emitter:  # noqa: FBT001 - whether we are in Lambda
@@ -258,11 +290,19 @@ def _emitter(config: Config, inside: bool) -> Emitter:  # noqa: FBT001 - whether
 
 def _host(config: Config, inside: bool) -> Callable[[], dict[str, Any]] | None:  # noqa: FBT001 - see above
     """Return what knows the host; Lambda describes its segment itself."""
-    if inside or not config.host:
-        return None
-    from xray_lambda.plugins import Host  # noqa: PLC0415 - nothing of it in Lambda
+    return None if inside or not config.host else partial(_asked_of_host, config.host)
 
-    return Host(config.host)
+
+def _asked_of_host(names: tuple[str, ...]) -> dict[str, Any]:
+    return _host_data(names)()
+
+
+@cache
+def _host_data(names: tuple[str, ...]) -> Callable[[], dict[str, Any]]:
+    """Return what asks the host, when the first segment wants to know: milliseconds that others save."""
+    from xray_lambda.plugins import Host  # noqa: PLC0415 - see above, and nothing of it in Lambda
+
+    return Host(names)
 
 
 def _sampling() -> ModuleType:
@@ -311,7 +351,7 @@ def configure(**settings: object) -> None:
     if recorder.config.host != before.host:
         recorder.host = _host(recorder.config, recorder.in_lambda)
     if not recorder.in_lambda and _said_of_sampling(recorder.config) != _said_of_sampling(before):
-        replaced, recorder.sampler = recorder.sampler, _sampling().sampler_for(recorder.config)
+        replaced, recorder.sampler = recorder.sampler, _sampler(recorder)
         if replaced is not None:
             replaced.close()
     _guard.strict = recorder.config.strict
