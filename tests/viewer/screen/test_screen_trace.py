@@ -284,6 +284,9 @@ def test_five_thousand_subsegments_scroll_with_few_elements_and_the_search_finds
     page.keyboard.press("e")
     expect(page.locator(".grid-row.focused")).to_contain_text("row 3857")
     expect(page.locator(".grid-row.focused").get_by_label("error")).to_be_visible()
+    page.goto(f"/?trace={trace_id}&at={documents[51]['subsegments'][7]['id']}")
+    expect(page.locator(".grid-row[aria-selected=true]")).to_contain_text("row 2507")
+    expect(page.locator(".grid-row[aria-selected=true]")).to_be_in_viewport()
 
 
 # Scrolls through all of it in sixty steps, and looks at each frame whether there are rows where one looks.

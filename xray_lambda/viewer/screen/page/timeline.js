@@ -13,7 +13,7 @@ const ROW = 26;
 /** @param {{ tree: { roots: Node[], byId: Map<string, Node>, from: number, to: number }, selected: string, select: (id: string) => void }} props */
 export function Timeline({ tree, selected, select }) {
   const [closed, setClosed] = useState(/** @type {Set<string>} */ (new Set()));
-  const [focused, focus] = useState(selected);
+  const [focused, focus] = useState(""); // what a link selects is scrolled to, so it begins elsewhere
   const [zoom, setZoom] = useState(/** @type {[number, number] | null} */ (null));
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const rows = useMemo(() => rowsOf(tree.roots, closed), [tree, closed]);
