@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.viewer.running import get
 from tests.viewer.screen import scenes
 
 if TYPE_CHECKING:
@@ -168,3 +169,22 @@ def test_a_trace_that_is_not_there_says_so_and_comes_when_it_arrives(
     said.clear()
     screen.send(documents)
     expect(page.get_by_role("heading", name="shop")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", {}, 200),
+        ("/", {"host": "evil.example"}, 421),
+        ("/api/traces", {"host": "evil.example:2001"}, 421),
+        ("/api/traces", {"origin": "http://evil.example"}, 403),
+        ("/page/../../serve.py", {}, 404),
+        ("/page/%2e%2e/%2e%2e/serve.py", {}, 404),
+    ],
+)
+def test_the_running_viewer_answers_its_own_page_alone(
+    process: Screen, path: str, headers: dict[str, str], status: int
+) -> None:
+    answered, content = get(process.screen_port, path, **headers)
+    assert answered == status
+    assert b"import" not in content
