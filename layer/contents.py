@@ -15,8 +15,14 @@ PACKAGE = ROOT / "xray_lambda"
 PLACE = PurePosixPath("python/xray_lambda")
 VENDORED = PLACE / "_vendored"
 
-# What a function has no use for: the command line, the viewer and what tests use.
-LEFT_OUT = ("cli/", "viewer/", "__main__.py", "_pytest_plugin.py", "testing.py", "examples/")
+# What a function has no use for: the command line, the viewer, what tests use, and what decides, sends and describes
+# the host where AWS does not. It would be a third of the zip.
+LEFT_OUT = (
+    "__main__.py", "_pytest_plugin.py", "cli/", "examples/", "plugins/", "sampling/", "testing.py", "viewer/",
+    *(f"_emitters/{name}.py" for name in ("backlog", "choice", "direct", "endings", "memory", "notices", "service")),
+)  # fmt: skip
+# But for these, which doors of servers load everywhere.
+KEPT = ("sampling/__init__.py", "sampling/request.py")
 _BELONGS = re.compile(r"(\w+/)*(\w+\.py|py\.typed)")
 # What the package does first in the layer, behind its own `__init__`.
 START = Path(__file__).with_name("start.py")
@@ -70,11 +76,16 @@ def own_files(package: Path = PACKAGE) -> Iterator[File]:
     """Yield our modules. Raises BuildError for a file that does not belong into the package."""
     for file in sorted(package.rglob("*")):
         name = file.relative_to(package).as_posix()
-        if file.is_dir() or "__pycache__" in file.parts or name.startswith(LEFT_OUT):
+        if file.is_dir() or "__pycache__" in file.parts or not is_of_use(name):
             continue
         if not _BELONGS.fullmatch(name):
             raise BuildError(f"{file} does not belong into the layer: remove it, or teach layer/contents.py about it")
         yield File(PLACE / name, file.read_bytes() + (_start() if name == "__init__.py" else b""))
+
+
+def is_of_use(name: str) -> bool:
+    """Say whether a function may come to need a file of the package."""
+    return name in KEPT or not name.startswith(LEFT_OUT)
 
 
 def _start() -> bytes:

@@ -339,7 +339,7 @@ def configure(**settings: object) -> None:
     Example: `configure(service="shop", ignore=(KeyError,))`.
     """
     wanted = _config.load({}, **settings)  # raises before anything changes
-    if wanted.sampling_rules is not None:
+    if wanted.sampling_rules is not None and not in_lambda():
         _sampling().check(wanted.sampling_rules)
     _arguments.update(settings)
     recorder = active()

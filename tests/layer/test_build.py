@@ -17,6 +17,7 @@ import pytest
 
 from tests.layer.conftest import ROOT
 from tests.test_cold_start import COLD_START, WANTED_LATER
+from tests.test_floors import HOUSE, _imports, _name
 
 pytestmark = pytest.mark.full
 PLACE = "python/xray_lambda"
@@ -121,6 +122,21 @@ def test_the_manifest_names_what_is_in_it_with_versions_and_licences(built: Path
     pins = (ROOT / "layer" / "vendored.txt").read_text()
     assert all(f"{part['name']}=={part['version']}" in pins and "BSD" in part["licence"] for part in described["parts"])
     assert len(licences) == len(described["parts"])
+
+
+def test_what_is_in_the_layer_needs_nothing_that_is_not() -> None:
+    of_use = module_of_the_build("contents").is_of_use
+    modules = {_name(file, HOUSE): file for file in HOUSE.rglob("*.py")}
+    kept = {name: file for name, file in modules.items() if of_use(file.relative_to(HOUSE).as_posix())}
+    needed = {(name, target) for name in kept for _, target, late in _imports(name, modules) if not late}
+    assert {(name, target) for name, target in needed if target not in kept} == set()
+    late = {(name, target) for name in kept for _, target, late in _imports(name, modules) if late}
+    # Each of these stands behind the question whether this is Lambda: what is not in the layer is not looked for there.
+    assert {(name, target) for name, target in late if target not in kept} == {
+        ("_recorder", "_emitters.choice"),
+        ("_recorder", "plugins"),
+        ("_recorder", "sampling.choice"),
+    }
 
 
 @pytest.mark.parametrize("stray", ["notes.txt", "_header.py.orig", ".env", "libraries/secret.json"])
