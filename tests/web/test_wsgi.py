@@ -20,6 +20,7 @@ from xray_lambda.web.wsgi import XRayMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from xray_lambda.testing import Traces
 
@@ -345,12 +346,27 @@ def test_a_file_whose_wrapper_takes_no_attributes_ends_the_request_as_it_is_hand
     assert traces.one.name == "shop"
 
 
-def test_a_file_wrapper_that_is_no_class_is_a_body_like_any_other(traces: Traces) -> None:
-    def wrapper(file: Any, size: int = 8192) -> Iterator[bytes]:
-        return iter(lambda: file.read(size), b"")
+def test_what_a_server_knows_again_by_identity_stays_that_too(traces: Traces, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
 
-    environ = environ_of("/") | {"wsgi.file_wrapper": wrapper}
-    assert answer_to(answering(wrapper(io.BytesIO(b"content"))), environ).body == b"content"
+    def wrapper(file: Any, size: int = 8192) -> Any:
+        return file  # as uWSGI has it
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", PLAIN)
+        return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"), 4096)
+
+    sent: Any = XRayMiddleware(app)(environ_of("/") | {"wsgi.file_wrapper": wrapper}, lambda *_: print)
+    assert isinstance(sent, io.BufferedReader)
+    assert sent.read() == b"content"
+    assert len(traces) == 0
+    sent.close()
+    assert len(traces) == 1
+
+
+def test_a_body_that_such_a_server_has_not_made_is_one_like_any_other(traces: Traces) -> None:
+    environ = environ_of("/") | {"wsgi.file_wrapper": lambda file, size=8192: file}
+    assert answer_to(answering(Closable(b"content")), environ).body == b"content"
     assert len(traces) == 1
 
 

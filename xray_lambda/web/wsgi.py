@@ -6,7 +6,7 @@ from xray_lambda._guard import swallow
 from xray_lambda.web._arrival import Arrival, as_in_url, of_server, without_default_port
 from xray_lambda.web._door import Door
 from xray_lambda.web._exchange import HEADER, KEY, NOTHING, Exchange
-from xray_lambda.web._wsgi_bodies import until_sent
+from xray_lambda.web._wsgi_bodies import Noting, until_sent
 
 TYPE_CHECKING = False  # nothing below needs `typing` at run time
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def run(
     if exchange is NOTHING:  # by a fault of ours
         return app(environ, start_response)
     environ[KEY] = exchange
+    file_wrapper = _file_wrapper(environ)
     start = Start(exchange, start_response, describe, environ)
     try:
         body = app(environ, start)
@@ -85,7 +86,15 @@ def run(
         exchange.end(error)
         raise
     exchange.leave()
-    return until_sent(body, environ.get("wsgi.file_wrapper"), exchange)
+    return until_sent(body, file_wrapper, exchange)
+
+
+def _file_wrapper(environ: Environ) -> object:
+    """Return the server's file wrapper; in the place of one that is a function, what tells its results again."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper is not None and not isinstance(wrapper, type):
+        environ["wsgi.file_wrapper"] = wrapper = Noting(wrapper)
+    return wrapper
 
 
 class WSGIArrival(Arrival):
