@@ -41,6 +41,7 @@ class Store:
         self.path = path
         self._address = opening.memory_address() if path is None else tables.address_of(path)
         self._writing = threading.RLock()
+        self._size = 0
         self._idle: list[sqlite3.Connection] = []
         self._writer = opening.opened(path, self._address)
         self._pending = Pending(self._writer)
@@ -199,8 +200,9 @@ class Store:
 
     def size(self) -> int:
         """Return the bytes that are in use, in the file or in memory."""
-        with self.read() as connection:
-            return retention.used_bytes(connection)
+        with contextlib.suppress(sqlite3.OperationalError), self.read() as connection:  # locked: a moment ago will do
+            self._size = retention.used_bytes(connection)
+        return self._size
 
 
 def _scope(since: float | None, until: float | None) -> tuple[str, list[object]]:

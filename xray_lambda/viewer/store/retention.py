@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 from xray_lambda.viewer.store import tables
@@ -41,6 +42,7 @@ def retain(connection: sqlite3.Connection, writing: threading.RLock, oldest: flo
         gone += len(ids)
         if not ids:
             return gone
+        time.sleep(0.001)  # whoever waits for the lock gets it: in memory, readers need it too
 
 
 def _oldest(connection: sqlite3.Connection, before: float | None) -> list[tuple[str]]:
