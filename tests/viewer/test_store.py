@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.viewer.made import NOON, a_trace_id, alone, call, documents, segment
-from xray_lambda.viewer.store import Cursor, Store, pending, writing
+from xray_lambda.viewer.store import Cursor, Store, pending, tables, writing
+from xray_lambda.viewer.store.memory import MemoryFolder
 from xray_lambda.viewer.store.tables import UnusableStore
 from xray_lambda.viewer.summaries import summarize
 
@@ -227,6 +228,42 @@ def test_two_memories_are_two_stores() -> None:
     with closing(Store(None)) as one, closing(Store(None)) as other:
         one.add(documents(segment()))
         assert (one.count(), other.count()) == (1, 0)
+
+
+def test_what_is_kept_in_memory_is_its_owners_and_goes_with_the_store(tmp_path: Path) -> None:
+    memory = MemoryFolder(tmp_path)
+    assert memory.file.parent.stat().st_mode & 0o777 == 0o700
+    memory.file.touch()
+    memory.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_in_memory_goes_with_the_next_one_and_nothing_else(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys\n"
+        "from xray_lambda.viewer.store.memory import MemoryFolder\n"
+        "kept = MemoryFolder(pathlib.Path(sys.argv[1]))\n"
+        "kept.file.touch()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    [left] = tmp_path.iterdir()
+    stranger = tmp_path / "xray-lambda-notes"
+    stranger.mkdir()
+    kept = MemoryFolder(tmp_path)
+    other = MemoryFolder(tmp_path)
+    assert not left.exists()
+    assert {stranger, kept.file.parent, other.file.parent} == set(tmp_path.iterdir())
+    kept.remove()
+    other.remove()
+
+
+def test_reading_does_not_wait_for_what_is_being_forgotten(store: Store) -> None:
+    store.add(documents(*(segment(trace_id=a_trace_id(number)) for number in range(50))))
+    with tables.transaction(store._writer):
+        store._writer.execute("DELETE FROM traces")
+        assert store.count() == 50, "as before, and at once"
+    assert store.count() == 0
 
 
 def test_a_store_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from xray_lambda.viewer.store import opening, retention, tables, writing
+from xray_lambda.viewer.store.memory import MemoryFolder
 from xray_lambda.viewer.store.pending import Pending
 
 if TYPE_CHECKING:
@@ -39,11 +40,16 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self._address = opening.memory_address() if path is None else tables.address_of(path)
+        self._memory = None
+        place = path
+        if place is None:
+            self._memory = MemoryFolder()
+            place = self._memory.file
+        self._address = tables.address_of(place)
         self._writing = threading.RLock()
         self._size = 0
         self._idle: list[sqlite3.Connection] = []
-        self._writer = opening.opened(path, self._address)
+        self._writer = opening.opened(place, "the memory" if path is None else str(path))
         self._pending = Pending(self._writer)
 
     def close(self) -> None:
@@ -55,6 +61,8 @@ class Store:
             while self._idle:
                 self._idle.pop().close()
             self._writer.close()
+        if self._memory is not None:
+            self._memory.remove()
 
     def add(self, documents: Iterable[Document]) -> list[str]:
         """Store documents and summarise their traces at once; returns the ids of the traces that changed."""

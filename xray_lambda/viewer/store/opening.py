@@ -1,10 +1,8 @@
-"""Opens the store: a file for its owner's eyes alone, or memory that all its connections share."""
+"""Opens the file of the store, for its owner's eyes alone."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -14,30 +12,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAGIC = b"SQLite format 3\0"
-_MEMORIES = itertools.count()
 
 
-def memory_address() -> str:
-    """Return the name of a database in this process's memory: one that all its connections share."""
-    name = f"xray-lambda-{os.getpid()}-{next(_MEMORIES)}"
-    shared = sqlite3.sqlite_version_info < (3, 36)  # older ones have no memdb
-    return f"file:{name}?mode=memory&cache=shared" if shared else f"file:/{name}?vfs=memdb"
-
-
-def opened(path: Path | None, address: str) -> sqlite3.Connection:
-    """Return the connection that writes, with the tables in place. Raises UnusableStore."""
-    name = "the memory" if path is None else str(path)
-    if path is not None:
-        _make_private(path)
+def opened(path: Path, name: str) -> sqlite3.Connection:
+    """Return the connection that writes, with the tables in place. Raises UnusableStore, which speaks of `name`."""
+    _make_private(path)
     with contextlib.ExitStack() as unfinished:
         try:
-            connection = tables.connect(address)
+            connection = tables.connect(tables.address_of(path))
             unfinished.callback(connection.close)
             tables.prepare(connection, name)
         except sqlite3.Error as fault:
             raise tables.UnusableStore(f"{name} cannot be used as the store: {fault}") from fault
-        if path is not None:
-            path.chmod(0o600)
+        path.chmod(0o600)
         unfinished.pop_all()
     return connection
 

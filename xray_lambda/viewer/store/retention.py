@@ -42,7 +42,7 @@ def retain(connection: sqlite3.Connection, writing: threading.RLock, oldest: flo
         gone += len(ids)
         if not ids:
             return gone
-        time.sleep(0.001)  # whoever waits for the lock gets it: in memory, readers need it too
+        time.sleep(0.001)  # whoever waits for the lock gets it
 
 
 def _oldest(connection: sqlite3.Connection, before: float | None) -> list[tuple[str]]:
