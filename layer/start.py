@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import marshal
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, spec_from_file_location
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import _fix_co_filename  # type: ignore[attr-defined]  # as importlib itself does
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-    from types import CodeType
+    from types import CodeType, ModuleType
 
 
 def _take_modules_from_bundle(folder: str) -> None:
@@ -48,6 +48,11 @@ def _take_modules_from_bundle(folder: str) -> None:
                 _fix_co_filename(code, self.path)
             return code
 
+        def exec_module(self, module: ModuleType) -> None:
+            """Run the code; where it lies is put down here, since importlib would look for byte code beside it."""
+            module.__file__ = self.path
+            exec(self.get_code(self.name), module.__dict__)  # noqa: S102 - this is what loading is
+
     class Finder:
         """Finds what the bundle has."""
 
@@ -56,8 +61,10 @@ def _take_modules_from_bundle(folder: str) -> None:
             if name not in table:
                 return None
             file = f"{folder}/{table[name][0]}"
-            inside = [file[: -len("/__init__.py")]] if file.endswith("/__init__.py") else None
-            return spec_from_file_location(name, file, loader=Loader(name, file), submodule_search_locations=inside)
+            spec = ModuleSpec(name, Loader(name, file), origin=file)
+            if file.endswith("/__init__.py"):
+                spec.submodule_search_locations = [file[: -len("/__init__.py")]]
+            return spec
 
     sys.meta_path.insert(0, Finder)
 
