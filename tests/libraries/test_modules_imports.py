@@ -368,6 +368,15 @@ def test_a_lazy_module_is_loaded_when_the_program_uses_it_and_traced_then(folder
     assert type(shop) is ModuleType
 
 
+def test_what_a_finder_finds_that_has_come_since_is_traced_too(folder: Path) -> None:
+    write(folder, shop=PRICE)
+    patch_modules("desk")
+    sys.meta_path.insert(0, LazyFinder(folder))
+    patch_modules("shop")
+    assert is_traced(load("shop").price)
+    assert [type(finder).__name__ for finder in sys.meta_path].count("_Finder") == 1
+
+
 def test_builtin_frozen_and_c_modules_load_as_before() -> None:
     names = [
         "_xxsubinterpreters",

@@ -125,8 +125,13 @@ def _taken(entries: list[Any], entry: object) -> bool:
 
 
 def _enter_imports() -> None:
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
+    """Be the first who is asked: what a finder before ours finds, ours is not asked for."""
+    places = [place for place, finder in enumerate(sys.meta_path) if finder is _FINDER]
+    if places[:1] == [0]:
+        return
+    sys.meta_path.insert(0, _FINDER)
+    for place in reversed(places):
+        del sys.meta_path[place + 1]
 
 
 def _leave_imports() -> None:
