@@ -126,9 +126,9 @@ def _taken(entries: list[Any], entry: object) -> bool:
 
 def _enter_imports() -> None:
     """Be the first who is asked: what a finder before ours finds, ours is not asked for."""
-    places = [place for place, finder in enumerate(sys.meta_path) if finder is _FINDER]
-    if places[:1] == [0]:
+    if sys.meta_path and sys.meta_path[0] is _FINDER:
         return
+    places = [place for place, finder in enumerate(sys.meta_path) if finder is _FINDER]
     sys.meta_path.insert(0, _FINDER)
     for place in reversed(places):
         del sys.meta_path[place + 1]
