@@ -14,8 +14,6 @@ from environments import MAIN, ROOT, Environment, environments, make_all
 from interpreters import SUPPORTED, Search
 
 CORE = ("-q", "-m", "not full")
-# More than these cannot be chance.
-MOST_AGAIN = 5
 
 
 class Outcome(NamedTuple):
@@ -52,28 +50,13 @@ def required(environment: Environment) -> str:
 
 
 def run_tests(environment: Environment, options: list[str], show: Callable[[bytes], object]) -> Outcome:
-    """Run pytest in an environment, and `show` what it says as it comes.
-
-    A few tests that fail are run once more, by themselves, and that is told: those of servers and processes wait for
-    what a machine with other work may keep from them.
-    """
+    """Run pytest in an environment, and `show` what it says as it comes."""
     show(f"\n== {title(environment)}\n".encode())
     command = [str(environment.folder / "bin/python"), "-m", "pytest", *selection(environment, options)]
-    command += ["-o", f"cache_dir={environment.folder / '.pytest_cache'}"]  # what failed last, each for itself
     if sys.stdout.isatty():
         command.append("--color=yes")
-    environ = {**os.environ, "XRAY_TESTS_REQUIRE": required(environment)}
-    code, closing = _shown(command, environ, show)
-    if code == 1 and 0 < _failures(closing) <= MOST_AGAIN:
-        show(f"\n== {title(environment)}: what failed, once more\n".encode())
-        code, again = _shown([*command, "--last-failed", "--last-failed-no-failures=none"], environ, show)
-        closing = f"{closing.strip('= ')}; at the second attempt {again.strip('= ')}"
+    code, closing = _shown(command, {**os.environ, "XRAY_TESTS_REQUIRE": required(environment)}, show)
     return Outcome("passed" if code == 0 else "failed", closing)
-
-
-def _failures(closing: str) -> int:
-    """Return how many tests failed, by pytest's closing line."""
-    return sum(int(count) for count in re.findall(r"(\d+) (?:failed|error)", closing))
 
 
 def _shown(command: list[str], environ: dict[str, str], show: Callable[[bytes], object]) -> tuple[int, str]:
